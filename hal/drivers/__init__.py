@@ -1,0 +1,1 @@
+"""Drivers of real devices, one module a family; none is imported before a rig file names it."""

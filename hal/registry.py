@@ -1,0 +1,156 @@
+"""Drivers by name: entry points of the group `magscope.drivers`, or `package.module:Class`."""
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from hal.device import Device, DeviceContext
+from hal.errors import DriverError, MissingExtraError, OptionError, UnknownDriverError
+
+GROUP = "magscope.drivers"
+DISTRIBUTION = "magscope-rig"
+
+
+@dataclass(frozen=True)
+class DriverEntry:
+    """A driver as it is listed.
+
+    Attributes:
+        name: What the rig file calls it.
+        target: Where its class is, `package.module:Class`.
+        problem: Why it can not be used; empty when it can.
+        summary: The first line of its docstring.
+        kind: `camera`, `motor`, `device`, or empty when it can not be loaded.
+    """
+
+    name: str
+    target: str
+    problem: str = ""
+    summary: str = ""
+    kind: str = ""
+
+
+def available_drivers() -> list[DriverEntry]:
+    """Return every registered driver, the broken ones with their reason, by name."""
+    listed = []
+    for name, target in sorted(_registered().items()):
+        try:
+            driver = load_driver(name)
+        except DriverError as error:
+            listed.append(DriverEntry(name, target.value, problem=str(error)))
+        else:
+            summary = (inspect.getdoc(driver) or "").partition("\n")[0]
+            listed.append(DriverEntry(name, target.value, summary=summary, kind=_kind(driver)))
+    return listed
+
+
+def load_driver(name: str) -> type[Device]:
+    """Return a driver's class.
+
+    Args:
+        name: A registered name, or `package.module:Class`.
+
+    Raises:
+        UnknownDriverError: There is no such driver.
+        MissingExtraError: A library that it needs is not installed.
+        DriverError: It is broken.
+    """
+    registered = _registered()
+    if name in registered:
+        target, extras = registered[name].value, registered[name].extras
+    elif ":" in name:
+        target, extras = name, []
+    else:
+        raise UnknownDriverError(
+            f"no driver {name!r}; choose one of {', '.join(sorted(registered))}, "
+            "or give package.module:Class"
+        )
+    module_name, _, class_name = target.partition(" ")[0].partition(":")
+    try:
+        driver = getattr(importlib.import_module(module_name), class_name)
+    except ModuleNotFoundError as error:
+        raise _missing(name, module_name, error, extras) from error
+    except AttributeError as error:
+        raise UnknownDriverError(
+            f"driver {name!r}: module {module_name} has no {class_name!r}"
+        ) from error
+    except Exception as error:  # a third party's module may fail in any way at import
+        raise DriverError(f"driver {name!r} fails to import: {_in_a_line(error)}") from error
+    if not isinstance(driver, type):
+        raise DriverError(f"driver {name!r}: {target} is not a class")
+    return driver
+
+
+def create(
+    name: str, options: Mapping[str, Any] | None = None, context: DeviceContext | None = None
+) -> Device:
+    """Build a device that is not yet open.
+
+    Args:
+        name: A registered name, or `package.module:Class`.
+        options: Keyword arguments of the driver's constructor.
+        context: The clock, seed and shared memory of the session; a standalone one if None.
+
+    Raises:
+        DriverError: The driver is unknown or broken, or an option is not its own.
+    """
+    driver = load_driver(name)
+    options = dict(options or {})
+    check_options(name, driver, options)
+    try:
+        device = driver(**options)
+    except (TypeError, ValueError) as error:
+        raise OptionError(f"driver {name!r}: {_in_a_line(error)}") from error
+    device.context = context or DeviceContext.standalone(driver)
+    return device
+
+
+def check_options(name: str, driver: type, options: Mapping[str, Any]) -> None:
+    """Refuse an option that the driver's constructor does not have, naming those that it has.
+
+    Raises:
+        OptionError: An option is unknown, or one that is needed is not given.
+    """
+    parameters = inspect.signature(driver).parameters.values()
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return
+    known = [p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    for option in options:
+        if option not in known:
+            raise OptionError(
+                f"driver {name!r} has no option {option!r}; it has: {', '.join(known) or 'none'}"
+            )
+    for p in parameters:
+        if p.name in known and p.default is p.empty and p.name not in options:
+            raise OptionError(f"driver {name!r} needs the option {p.name!r}")
+
+
+def _registered() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def _missing(
+    name: str, module: str, error: ModuleNotFoundError, extras: list[str]
+) -> UnknownDriverError | MissingExtraError:
+    absent = error.name or "?"
+    if module == absent or module.startswith(absent + "."):
+        return UnknownDriverError(f"driver {name!r}: there is no module {absent!r}")
+    if extras:
+        remedy = f'pip install "{DISTRIBUTION}[{",".join(extras)}]"'
+    else:
+        remedy = f"pip install {absent.partition('.')[0]}"
+    return MissingExtraError(f"driver {name!r} needs {absent!r}, not installed: {remedy}")
+
+
+def _kind(driver: type[Device]) -> str:
+    names = {base.__name__ for base in driver.__mro__}
+    if names & {"Camera", "CameraBase"}:
+        return "camera"
+    return "motor" if names & {"Motor", "HardwareManagerBase"} else "device"
+
+
+def _in_a_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".replace("\n", " ")

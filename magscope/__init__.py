@@ -1,0 +1,1 @@
+"""The process core of a magnetic-tweezers microscope: router, managers, shared memory."""

@@ -1,0 +1,43 @@
+"""A board in shared memory on which each process keeps one record that all others may read."""
+
+from collections.abc import Mapping, Sequence
+
+from hal.record import SharedRecord
+from magscope.runtime import SharedMemory, current
+
+FIELDS = 8
+_LAYOUT = "q" * FIELDS
+_NAME = "board"
+
+
+class Board:
+    """One record of whole numbers a process; each record has that process as its one writer.
+
+    Args:
+        names: Who has a record, in the same order wherever the board is opened.
+        create: True in the one process that makes the board.
+    """
+
+    def __init__(self, names: Sequence[str], *, create: bool) -> None:
+        stride = SharedRecord.size(_LAYOUT)
+        self._block: SharedMemory = current().shared_memory(
+            _NAME, max(len(names), 1) * stride if create else None
+        )
+        self._records = {
+            name: SharedRecord(self._block.buf[i * stride : (i + 1) * stride], _LAYOUT)
+            for i, name in enumerate(names)
+        }
+
+    def read(self, name: str, fields: Sequence[str]) -> dict[str, int]:
+        """Return a process' record, by the names of its fields; all 0 before it wrote one."""
+        return dict(zip(fields, self._records[name].read(), strict=False))
+
+    def write(self, name: str, values: Mapping[str, int]) -> None:
+        """Write the calling process' own record."""
+        numbers = [int(value) for value in values.values()]
+        self._records[name].write(*numbers, *([0] * (FIELDS - len(numbers))))
+
+    def close(self) -> None:
+        """Let go of the board."""
+        self._records.clear()
+        self._block.close()

@@ -1,0 +1,88 @@
+"""A pipe end with a bounded outbox: posting never blocks, and nothing is lost in silence."""
+
+from collections import deque
+
+from magscope.runtime import Endpoint
+
+MAX_WAITING_FRAMES = 10_000
+MAX_WAITING_BYTES = 64 * 1024 * 1024
+
+
+class Channel:
+    """One end of a pipe, and the frames that wait for room in it.
+
+    Attributes:
+        is_broken: Whether the other end is gone; posting is then refused.
+    """
+
+    def __init__(
+        self,
+        end: Endpoint,
+        *,
+        max_frames: int = MAX_WAITING_FRAMES,
+        max_bytes: int = MAX_WAITING_BYTES,
+    ) -> None:
+        self.end = end
+        self.is_broken = False
+        self._waiting: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self._max_frames = max_frames
+        self._max_bytes = max_bytes
+
+    @property
+    def waiting(self) -> int:
+        """How many posted frames have not been taken by the pipe."""
+        return len(self._waiting)
+
+    @property
+    def wants_room(self) -> bool:
+        """Whether something waits to be sent."""
+        return not self.is_broken and not self.flush()
+
+    def post(self, frame: bytes) -> bool:
+        """Send a frame now or as soon as there is room; False if it can not be taken.
+
+        Raises:
+            ValueError: The frame is too large for any pipe.
+        """
+        if self.is_broken:
+            return False
+        if not self._waiting:
+            try:
+                if self.end.send(frame):
+                    return True
+            except BrokenPipeError:
+                self.break_off()
+                return False
+        too_many = len(self._waiting) >= self._max_frames
+        if too_many or self._waiting_bytes + len(frame) > self._max_bytes:
+            return False
+        self._waiting.append(frame)
+        self._waiting_bytes += len(frame)
+        return True
+
+    def flush(self) -> bool:
+        """Send what waits as far as there is room; True when nothing remains."""
+        try:
+            while self._waiting and self.end.send(self._waiting[0]):
+                self._waiting_bytes -= len(self._waiting.popleft())
+            return self.end.flush() and not self._waiting
+        except BrokenPipeError:
+            self.break_off()
+            return True
+
+    def break_off(self) -> list[bytes]:
+        """Note that the other end is gone, and return the frames that never left."""
+        self.is_broken = True
+        unsent = list(self._waiting)
+        self._waiting.clear()
+        self._waiting_bytes = 0
+        return unsent
+
+    def receive(self) -> bytes | None:
+        """Return the next frame, or None; raises EOFError when the other end is gone."""
+        return self.end.receive()
+
+    def fileno(self) -> int:
+        """Return what to wait for."""
+        return self.end.fileno()  # type: ignore[attr-defined]

@@ -1,0 +1,453 @@
+"""The base of every manager: its own process, the shared resources, its messages, its end."""
+
+import inspect
+import multiprocessing.process
+import signal
+import traceback
+from abc import ABC, ABCMeta, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from hal.clock import NS_PER_S
+from hal.errors import DeviceError
+from magscope.board import Board
+from magscope.channel import Channel
+from magscope.datatypes import MatrixBuffer, VideoBuffer
+from magscope.flag import PoolFlag
+from magscope.protocol import (
+    Frame,
+    Kind,
+    MessageError,
+    arguments,
+    envelope,
+    pack,
+    pack_message,
+    unpack,
+)
+from magscope.runtime import Bell, Endpoint, Event, RuntimeProcess, Value, current
+from magscope.utils import AcquisitionMode, Message, registerwithscript, rois_by_bead
+
+HEARTBEAT_S = 1.0
+DRAIN_S = 5.0
+FRAMES_A_LOOP = 1000
+LATER = object()
+
+
+class SingletonMeta(type):
+    """A metaclass of classes that have one instance; a second one raises TypeError."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        return _only(cls, super().__call__, args, kwargs)
+
+
+class SingletonABCMeta(ABCMeta):
+    """`SingletonMeta` for abstract classes.
+
+    A class with `_one_per_name = True` may have one instance for each value of `name`.
+    """
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        return _only(cls, super().__call__, args, kwargs)
+
+
+def _only(cls: type, create: Any, args: tuple, kwargs: dict) -> Any:
+    instances = current().singletons()
+    by_name = getattr(cls, "_one_per_name", False)
+    if not by_name and cls in instances:
+        raise TypeError(f"{cls.__name__} is a singleton, and there is one already")
+    instance = create(*args, **kwargs)
+    key = (cls, instance.name) if by_name else cls
+    if key in instances:
+        raise TypeError(f"there is a {cls.__name__} named {instance.name!r} already")
+    instances[key] = instance
+    return instance
+
+
+def forget_singletons(instances: Sequence[object]) -> None:
+    """Allow new instances once these have done their work."""
+    known = current().singletons()
+    for key in [k for k, instance in known.items() if any(instance is i for i in instances)]:
+        del known[key]
+
+
+class InterprocessValues:
+    """What the video processing pool shares.
+
+    Attributes:
+        video_process_flag: The `PoolVideoFlag`, as `.value`; see `PoolFlag`.
+        video_process_busy_count: How many workers are inside a task, as `.value`.
+    """
+
+    def __init__(self) -> None:
+        self.video_process_flag = PoolFlag()
+        self.video_process_busy_count: Value = current().value("q", 0)
+
+
+@dataclass
+class Resources:
+    """What the router hands to a manager before it is started.
+
+    Attributes:
+        end: The manager's end of its pipe to the router.
+        quitting: Set when the manager quits.
+        system_quitting: Set when the router has begun to end the session.
+        names: Every manager's name, in the order of the board.
+        bells: What wakes the managers that share the video buffer, by their role.
+        seed: The session's seed.
+        started_ns: Unix time of the session's start.
+    """
+
+    end: Endpoint
+    quitting: Event
+    system_quitting: Event
+    locks: Mapping[str, Any]
+    shared_values: InterprocessValues
+    settings: dict[str, Any]
+    names: tuple[str, ...]
+    camera_type: type | None = None
+    hardware_types: dict[str, type] = field(default_factory=dict)
+    bells: dict[str, Bell] = field(default_factory=dict)
+    rig: Any = None
+    record_dir: Path | None = None
+    seed: int = 0
+    started_ns: int = 0
+
+
+class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
+    """A part of the system that runs in its own process and is spoken to by messages.
+
+    A subclass implements `setup`, which is called once in the new process, and `do_main_loop`,
+    which is called over and over: after every message, whenever one of `wait_sources` is ready,
+    and after `seconds_to_next_loop` at the latest. In between the process sleeps.
+
+    Any public method that a subclass defines may be named by a `Message`. A method that takes its
+    time returns `LATER` and calls `self.done(token)` when it has come to its end, with the
+    `self.token` it was called under; a waiting script goes on then.
+
+    Attributes:
+        video_buffer: The frames.
+        tracks_buffer: The newest tracked positions, 7 columns.
+        profiles_buffer: The newest radial profiles.
+        shared_values: The pool's flag and busy count.
+        bead_rois: `(x0, x1, y0, y1)` in px by bead id.
+        quit_phase: When this manager quits at the end of a session: 0 for those that produce,
+            1 for those that process, 2 for those that store.
+        status_fields: The names of the whole numbers that it keeps on the board.
+    """
+
+    quit_phase: ClassVar[int] = 0
+    status_fields: ClassVar[tuple[str, ...]] = ()
+    makes_video_buffer: ClassVar[bool] = False
+    _one_per_name: ClassVar[bool] = False
+
+    def __init__(self, name: str | None = None) -> None:
+        super().__init__(name=name or type(self).__name__)
+        self._resources: Resources | None = None
+        self._running = False
+        self._has_quit = False
+        self._channel: Channel
+        self._sent = 0
+        self._board: Board | None = None
+        self._status: dict[str, int] = dict.fromkeys(("heartbeat_ns", *self.status_fields), 0)
+        self._device_role = ""
+        self.token = 0
+        self._caller = ""
+        self.video_buffer: VideoBuffer | None = None
+        self.tracks_buffer: MatrixBuffer | None = None
+        self.profiles_buffer: MatrixBuffer | None = None
+        self.locks: Mapping[str, Any] = {}
+        self.settings: dict[str, Any] = {}
+        self.shared_values: InterprocessValues
+        self.camera_type: type | None = None
+        self.hardware_types: dict[str, type] = {}
+        self.bead_rois: dict[int, tuple[int, int, int, int]] = {}
+        self._acquisition_on = True
+        self._acquisition_mode = AcquisitionMode.TRACK
+        self._acquisition_dir: Path | None = None
+        self._acquisition_dir_on = False
+
+    def give(self, resources: Resources) -> None:
+        """Hand the manager what it shares with the others; for the router, before `start`."""
+        self._resources = resources
+        self.locks = resources.locks
+        self.settings = dict(resources.settings)
+        self.shared_values = resources.shared_values
+        self.camera_type = resources.camera_type
+        self.hardware_types = resources.hardware_types
+
+    @property
+    def resources(self) -> Resources:
+        """What the router has handed over."""
+        if self._resources is None:
+            raise RuntimeError(f"{self.name} is not part of a system: MagScope.start() starts it")
+        return self._resources
+
+    def own_ends(self) -> Sequence[Endpoint]:
+        """Return the pipe ends that this process alone keeps open."""
+        return () if self._resources is None else (self._resources.end,)
+
+    @abstractmethod
+    def setup(self) -> None:
+        """Prepare, in the new process: open devices, make what can not be sent to it."""
+
+    @abstractmethod
+    def do_main_loop(self) -> None:
+        """Do what there is to do now, without waiting for anything."""
+
+    def wait_sources(self) -> Sequence[Any]:
+        """Return what else wakes this process: bells, pipes, processes."""
+        return ()
+
+    def seconds_to_next_loop(self) -> float:
+        """Return after how many seconds `do_main_loop` is due, whatever happens.
+
+        10 ms unless a subclass knows better: existing managers look for their work in the loop.
+        """
+        return 0.01
+
+    def shutdown(self) -> None:
+        """Finish: stop and close devices, finish what is half done. Called once, whatever ends."""
+
+    def run(self) -> None:
+        """Be the process: attach, set up, loop until told to quit, clean up."""
+        runtime = current()
+        runtime.enter(self)
+        self._channel = Channel(self.resources.end)
+        self._running = True
+        error: BaseException | None = None
+        try:
+            self._settle_in()
+            while self._running:
+                self.do_main_loop()
+                self._wait()
+                self.receive_ipc()
+        except (Exception, SystemExit) as caught:
+            error = caught
+        self._finish(error)
+
+    def _settle_in(self) -> None:
+        self._board = Board(self.resources.names, create=False)
+        if not self.makes_video_buffer:
+            self._await_go()
+        if not self._running:
+            return
+        self._attach()
+        self.setup()
+        self._beat()
+        self._post(pack(Kind.STATE, "running"))
+
+    def _await_go(self) -> None:
+        """Wait until the camera is open, and with it the size of a frame is known."""
+        while self._running:
+            current().wait([self._channel])
+            frame = self._receive()
+            while frame is not None:
+                if frame.kind is Kind.GO:
+                    return
+                self._obey(frame)
+                frame = self._receive()
+
+    def _attach(self) -> None:
+        if not self.makes_video_buffer:
+            self.video_buffer = VideoBuffer(create=False, locks=self.locks)
+        self.tracks_buffer = MatrixBuffer(create=False, locks=self.locks, name="TracksBuffer")
+        self.profiles_buffer = MatrixBuffer(create=False, locks=self.locks, name="ProfilesBuffer")
+
+    def _wait(self) -> None:
+        if not self._running:
+            return
+        timeout_s = min(max(self.seconds_to_next_loop(), 0.0), HEARTBEAT_S)
+        writable = (self._channel,) if self._channel.wants_room else ()
+        current().wait((self._channel, *self.wait_sources()), writable, timeout_s)
+        self._beat()
+
+    def _beat(self) -> None:
+        now = current().clock.monotonic_ns()
+        if now - self._status["heartbeat_ns"] >= HEARTBEAT_S * NS_PER_S // 2:
+            self.publish(heartbeat_ns=now)
+
+    def publish(self, **changes: int) -> None:
+        """Change fields of this process' record on the board."""
+        self._status.update(changes)
+        if self._board is not None:
+            self._board.write(self.name, self._status)
+
+    def send_ipc(self, message: Message) -> bool:
+        """Send a message by way of the router; never blocks.
+
+        Returns:
+            False if it was refused, which is reported: it is no `Message`, can not be pickled, is
+            too large, or the router takes no more.
+        """
+        return self._send(message, token=0)
+
+    def _send(self, message: Message, token: int) -> bool:
+        self._sent += 1
+        try:
+            if self._post(pack_message(message, self.name, self._sent, token)):
+                return True
+            reason = "the router is gone or takes no more messages"
+        except ValueError as error:
+            reason = str(error)
+        self.log("warning", f"message refused: {reason}")
+        return False
+
+    def log(self, level: str, text: str) -> None:
+        """Tell the router something for its log; `level` is `info`, `warning` or `error`."""
+        self._post(pack(Kind.LOG, level, payload=text.encode()))
+
+    def _post(self, frame: bytes) -> bool:
+        return self._channel.post(frame)
+
+    def _receive(self) -> Frame | None:
+        try:
+            raw = self._channel.receive()
+        except EOFError:  # the router is gone: leave, as after a quit
+            self._running = False
+            return None
+        return None if raw is None else unpack(raw)
+
+    def receive_ipc(self) -> None:
+        """Obey the messages that have come, so many at a time that the loop is not starved."""
+        for _ in range(FRAMES_A_LOOP):
+            frame = self._receive()
+            if frame is None or not self._running:
+                return
+            self._obey(frame)
+
+    def _obey(self, frame: Frame) -> None:
+        if frame.kind is not Kind.MESSAGE:
+            return
+        head = envelope(frame)
+        self.token, self._caller = head.token, head.sender
+        problem = ""
+        try:
+            method = self._method(head.meth)
+            args, kwargs = arguments(frame)
+            try:
+                inspect.signature(method).bind(*args, **kwargs)
+            except TypeError as error:
+                raise MessageError(str(error)) from error
+            if method(*args, **kwargs) is LATER:
+                return
+        except MessageError as error:
+            problem = f"{head.to}.{head.meth} from {head.sender} refused: {error}"
+            self.log("warning", problem)
+        except (DeviceError, ValueError) as error:
+            problem = f"{head.meth} failed: {error}"
+            self.log("error", problem)
+        except Exception as error:  # a handler's mistake is reported and must not end the manager
+            problem = f"{head.meth} failed: {error!r}"
+            self.log("error", problem + "\n" + traceback.format_exc())
+        if head.token:
+            self.done(head.token, problem, to=head.sender)
+
+    def done(self, token: int, problem: str = "", to: str = "ScriptManager") -> None:
+        """Tell the sender of a message that what it asked for is done, or what went wrong."""
+        if token:
+            self.send_ipc(Message(to, "message_done", token, self.name, problem))
+
+    def _method(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise MessageError("it is private")
+        if hasattr(multiprocessing.process.BaseProcess, name):
+            raise MessageError("it belongs to the process, not to the manager")
+        method = getattr(type(self), name, None)
+        if not inspect.isfunction(method):
+            raise MessageError(f"{type(self).__name__} has no method {name!r}")
+        return getattr(self, name)
+
+    def quit(self) -> None:
+        """Quit, and have the whole system quit: any manager may be told so, or decide it."""
+        if self._has_quit:
+            return
+        self._has_quit = True
+        self._running = False
+        self.resources.quitting.set()
+        self._tidy()
+        self.send_ipc(Message(ManagerProcessBase, "quit"))
+        self.log("info", f"{self.name} has quit")
+        self._post(pack(Kind.STATE, "quitting"))
+        self._drain()
+
+    def _drain(self) -> None:
+        """Discard what still comes until the router has taken note, so that nobody blocks."""
+        runtime = current()
+        deadline_ns = runtime.clock.monotonic_ns() + int(DRAIN_S * NS_PER_S)
+        while (left_ns := deadline_ns - runtime.clock.monotonic_ns()) > 0:
+            writable = (self._channel,) if self._channel.wants_room else ()
+            runtime.wait([self._channel], writable, left_ns / NS_PER_S)
+            try:
+                while (raw := self._channel.receive()) is not None:
+                    if raw.startswith(Kind.ACKNOWLEDGE.value):
+                        return
+            except EOFError:
+                return
+
+    def _tidy(self) -> None:
+        try:
+            self.shutdown()
+        except Exception as error:  # what fails while closing must not keep the rest open
+            self.log("error", f"while closing: {error!r}")
+
+    def _finish(self, error: BaseException | None) -> None:
+        if isinstance(error, SystemExit):
+            self.log("warning", f"{self.name} was told to terminate")
+        elif isinstance(error, DeviceError):
+            self.log("error", f"{self._device_role or self.name}: {error}")
+        elif error is not None:
+            lines = "".join(traceback.format_exception(error))
+            self.log("error", f"{self.name} failed: {error!r}\n{lines}")
+        if not self._has_quit:
+            self._has_quit = True
+            self.resources.quitting.set()
+            self._tidy()
+            self._post(pack(Kind.STATE, "failed" if error else "quitting"))
+            self._drain()
+        if self._board is not None:
+            self._board.close()
+        for buffer in (self.video_buffer, self.tracks_buffer, self.profiles_buffer):
+            if buffer is not None:
+                buffer.close()
+        current().end_session()
+        if isinstance(error, SystemExit):
+            raise error
+        if error is not None:
+            raise SystemExit(1)
+
+    @registerwithscript("set_acquisition_on")
+    def set_acquisition_on(self, value: bool) -> None:
+        """Switch the processing of frames on or off."""
+        self._acquisition_on = bool(value)
+
+    @registerwithscript("set_acquisition_mode")
+    def set_acquisition_mode(self, mode: AcquisitionMode | str) -> None:
+        """Choose what becomes of the frames."""
+        self._acquisition_mode = AcquisitionMode(mode)
+
+    @registerwithscript("set_acquisition_dir")
+    def set_acquisition_dir(self, value: str | Path | None) -> None:
+        """Choose the directory of the recording."""
+        self._acquisition_dir = None if value is None else Path(value)
+
+    @registerwithscript("set_acquisition_dir_on")
+    def set_acquisition_dir_on(self, value: bool) -> None:
+        """Switch recording on or off."""
+        self._acquisition_dir_on = bool(value)
+
+    def set_bead_rois(self, value: Mapping[int, Sequence[int]] | Sequence[Sequence[int]]) -> None:
+        """Set the beads' regions: `(x0, x1, y0, y1)` in px by bead id, or in a list."""
+        self.bead_rois = rois_by_bead(value)
+
+    def set_settings(self, settings: Mapping[str, Any]) -> None:
+        """Replace the settings."""
+        self.settings = dict(settings)
+
+
+def signal_name(exit_code: int | None) -> str:
+    """Return what an exit code means in words: `killed by SIGKILL`, `exit code 1`."""
+    if exit_code is not None and exit_code < 0:
+        return f"killed by {signal.Signals(-exit_code).name}"
+    return f"exit code {exit_code}"

@@ -1,0 +1,29 @@
+"""Rig files: which driver each device has, and how the system is set up, in TOML."""
+
+from magscope.rig.model import (
+    SETTING_DEFAULTS,
+    Acquisition,
+    Beads,
+    CameraEntry,
+    MotorEntry,
+    Recording,
+    RigFile,
+    make_importable,
+)
+from magscope.rig.problems import RigError
+from magscope.rig.reading import load_rig
+from magscope.rig.writing import to_toml
+
+__all__ = [
+    "SETTING_DEFAULTS",
+    "Acquisition",
+    "Beads",
+    "CameraEntry",
+    "MotorEntry",
+    "Recording",
+    "RigError",
+    "RigFile",
+    "load_rig",
+    "make_importable",
+    "to_toml",
+]

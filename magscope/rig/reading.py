@@ -1,0 +1,78 @@
+"""From a TOML file to a checked `RigFile`, or to every reason why not."""
+
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from magscope.rig.default import completed
+from magscope.rig.drivers import driver_problems
+from magscope.rig.lines import KeyPath, line_numbers, line_of
+from magscope.rig.model import RigFile, make_importable
+from magscope.rig.problems import Problem, RigError, problems_of
+
+
+def load_rig(path: Path | None = None) -> RigFile:
+    """Return a rig file, its drivers checked; the default rig if `path` is None.
+
+    The file's directory goes to the end of `sys.path`, so that a driver `module:Class` may stand
+    beside the rig file.
+
+    Raises:
+        RigError: The file can not be read or used; it lists everything that is wrong.
+    """
+    if path is None:
+        return _checked({}, "default rig", {})
+    text = _text_of(path)
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RigError([_syntax_problem(path, str(error))]) from None
+    make_importable(path.absolute().parent)
+    return _checked(document, str(path), line_numbers(text), path.absolute())
+
+
+def _checked(
+    document: dict[str, Any], source: str, lines: dict[KeyPath, int], path: Path | None = None
+) -> RigFile:
+    rig, problems = None, []
+    whole = completed(document)
+    if "camera" not in whole:
+        problems.append(Problem((), "no [camera], and no installed package brings a default rig"))
+    else:
+        try:
+            rig = RigFile.model_validate(document, context={"path": path})
+        except ValidationError as error:
+            problems += problems_of(error)
+    problems += driver_problems(whole)
+    if rig is None or problems:
+        problems.sort(key=lambda problem: line_of(problem.key, lines) or 0)
+        raise RigError(problem.in_a_line(source, lines) for problem in problems)
+    return rig
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text("utf-8-sig")
+    except FileNotFoundError:
+        beside = sorted(p.name for p in path.parent.glob("*.toml"))
+        near = difflib.get_close_matches(path.name, beside, n=1)
+        hint = f"; did you mean {path.with_name(near[0])}?" if near else ""
+        raise RigError([f"{path}: there is no such rig file{hint}"]) from None
+    except IsADirectoryError:
+        raise RigError([f"{path}: is a directory, expected a rig file (TOML)"]) from None
+    except UnicodeDecodeError as error:
+        raise RigError([f"{path}: is not UTF-8 text (byte {error.start})"]) from None
+    except OSError as error:
+        raise RigError([f"{path}: can not be read: {error.strerror}"]) from None
+
+
+def _syntax_problem(path: Path, message: str) -> str:
+    match = re.fullmatch(r"(.*) \(at line (\d+), column (\d+)\)", message)
+    if not match:
+        return f"{path}: is not TOML: {message}"
+    text, line, column = match.groups()
+    return f"{path}:{line}: is not TOML: {text[:1].lower()}{text[1:]} (column {column})"

@@ -1,0 +1,218 @@
+"""The seam between managers and the world they run in: one interface, several implementations.
+
+Whatever a manager, a worker, a buffer or the router needs from outside its own code (time,
+processes, pipes, locks, shared memory) it asks of `magscope.runtime.current()`. `OsRuntime` gives
+it the operating system's.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+from hal.clock import Clock
+
+if TYPE_CHECKING:
+    from magscope.runtime.process import RuntimeProcess
+
+MAX_FRAME_BYTES = 16 * 1024 * 1024
+
+
+class Endpoint(ABC):
+    """One end of a duplex pipe that carries whole frames of bytes and never blocks."""
+
+    @abstractmethod
+    def send(self, frame: bytes) -> bool:
+        """Take a frame for sending; False if an earlier one has not left yet.
+
+        Raises:
+            ValueError: The frame is larger than `MAX_FRAME_BYTES`.
+            BrokenPipeError: The other end is closed.
+        """
+
+    @abstractmethod
+    def flush(self) -> bool:
+        """Send on what was taken; True when nothing remains to be sent."""
+
+    @abstractmethod
+    def receive(self) -> bytes | None:
+        """Return the next whole frame, or None if none is there.
+
+        Raises:
+            EOFError: The other end is closed and no whole frame is left.
+        """
+
+    @property
+    @abstractmethod
+    def is_ready(self) -> bool:
+        """Whether a whole frame has been taken from the pipe already."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close this end; idempotent."""
+
+
+class Bell(ABC):
+    """Wakes one process. Rings that nobody heard yet count as one; ringing never blocks."""
+
+    @abstractmethod
+    def ring(self) -> None:
+        """Wake the process that waits for this bell, now or when it next waits."""
+
+    @abstractmethod
+    def clear(self) -> None:
+        """Take note: call it before looking at what the bell stands for."""
+
+
+class Lock(AbstractContextManager, ABC):
+    """Excludes other processes and threads; given back when its holder dies."""
+
+    @abstractmethod
+    def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
+        """Take the lock; False if it was not to be had (in time)."""
+
+    @abstractmethod
+    def release(self) -> None:
+        """Give the lock back."""
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+class Value(ABC):
+    """One number in shared memory, read and written whole."""
+
+    value: Any
+
+    @abstractmethod
+    def get_lock(self) -> Lock:
+        """Return the lock that guards a read followed by a write."""
+
+
+class Event(ABC):
+    """A flag that one process sets and others see."""
+
+    @abstractmethod
+    def is_set(self) -> bool:
+        """Whether it is set."""
+
+    @abstractmethod
+    def set(self) -> None:
+        """Set it."""
+
+    @abstractmethod
+    def clear(self) -> None:
+        """Unset it."""
+
+
+class SharedMemory(ABC):
+    """A named block of memory that the processes of one session share."""
+
+    name: str
+    buf: memoryview
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the block; idempotent. It stays until it is unlinked."""
+
+    @abstractmethod
+    def unlink(self) -> None:
+        """Remove the block's name; idempotent. Who has it attached keeps it."""
+
+
+class Foreign(ABC):
+    """A process that somebody else started, known by its id."""
+
+    @abstractmethod
+    def is_alive(self) -> bool:
+        """Whether that very process still runs."""
+
+    @abstractmethod
+    def kill(self) -> None:
+        """End it at once; does nothing when it is gone."""
+
+
+class Runtime(ABC):
+    """Everything that managers and the router need from outside their own code."""
+
+    clock: Clock
+
+    @property
+    @abstractmethod
+    def session(self) -> str:
+        """The id of the session, which its shared names carry."""
+
+    @abstractmethod
+    def begin_session(self) -> str:
+        """Start a new session in this process, sweep what dead ones left, and return its id."""
+
+    @abstractmethod
+    def end_session(self) -> None:
+        """Remove every shared name of the session, if it is this process' own, or nobody's."""
+
+    @abstractmethod
+    def singletons(self) -> dict[Any, Any]:
+        """Return the one instances of the singleton classes that live here."""
+
+    @abstractmethod
+    def pipe(self) -> tuple[Endpoint, Endpoint]:
+        """Return the two ends of a new pipe."""
+
+    @abstractmethod
+    def bell(self) -> Bell:
+        """Return a new bell."""
+
+    @abstractmethod
+    def lock(self) -> Lock:
+        """Return a new lock."""
+
+    @abstractmethod
+    def value(self, typecode: str, initial: float = 0) -> Value:
+        """Return a new number in shared memory; `typecode` is `q` (int64) or `d` (float64)."""
+
+    @abstractmethod
+    def event(self) -> Event:
+        """Return a new event, not set."""
+
+    @abstractmethod
+    def shared_memory(self, name: str, size: int | None = None) -> SharedMemory:
+        """Create the session's block of this name, zeroed; or attach to it if `size` is None.
+
+        Raises:
+            FileExistsError: There is one, to be created.
+            FileNotFoundError: There is none, to be attached.
+        """
+
+    @abstractmethod
+    def wait(
+        self,
+        readable: Iterable[Any],
+        writable: Sequence[Any] = (),
+        timeout_s: float | None = None,
+    ) -> set[Any]:
+        """Wait until something happens, and return all that is ready; empty after the time-out.
+
+        Args:
+            readable: Endpoints with a frame or at their end, bells that rang, processes that ended.
+            writable: Endpoints that can send on.
+            timeout_s: When to give up; None waits for ever.
+        """
+
+    @abstractmethod
+    def start(self, process: "RuntimeProcess") -> None:
+        """Start a process; the ends in `process.own_ends()` are then closed on this side."""
+
+    @abstractmethod
+    def enter(self, process: "RuntimeProcess") -> None:
+        """Settle in, in the new process: join its session, close what belongs to others."""
+
+    @abstractmethod
+    def foreign(self, pid: int) -> Foreign:
+        """Return a handle on a process of this session that another process started."""
+
+    @abstractmethod
+    def owner_is_gone(self) -> bool:
+        """Whether the process that began this session has died without ending it."""

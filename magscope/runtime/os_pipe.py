@@ -1,0 +1,282 @@
+"""Pipes that never block, bells, and waiting for several things at once."""
+
+import contextlib
+import math
+import os
+import select
+import struct
+import sys
+import weakref
+from collections.abc import Iterable, Sequence
+from multiprocessing import connection, get_context
+from typing import Any
+
+from magscope.runtime.base import MAX_FRAME_BYTES, Bell, Endpoint
+
+_LENGTH = struct.Struct("<I")
+_READ_BYTES = 1 << 18
+
+
+def check_size(frame: bytes) -> None:
+    """Refuse a frame that is too large to be sent."""
+    if len(frame) > MAX_FRAME_BYTES:
+        raise ValueError(
+            f"{len(frame)} bytes are too many for a message: at most {MAX_FRAME_BYTES}; "
+            "put large data in a buffer or a file"
+        )
+
+
+if sys.platform == "win32":
+    import _winapi
+
+    class OsEndpoint(Endpoint):
+        """An end of a named pipe in message mode, with one overlapped write under way at most."""
+
+        def __init__(self, end: Any) -> None:
+            self._end = end
+            self._pending: Any = None
+
+        def send(self, frame: bytes) -> bool:
+            """Take a frame for sending; False if an earlier one has not left yet."""
+            check_size(frame)
+            if not self.flush():
+                return False
+            self._pending, _ = _winapi.WriteFile(self._end.fileno(), frame, overlapped=True)
+            self.flush()
+            return True
+
+        def flush(self) -> bool:
+            """Return True when nothing remains to be sent."""
+            if self._pending is None:
+                return True
+            state = _winapi.WaitForSingleObject(self._pending.event, 0)
+            if state == _winapi.WAIT_TIMEOUT:
+                return False
+            self._pending.GetOverlappedResult(True)
+            self._pending = None
+            return True
+
+        def receive(self) -> bytes | None:
+            """Return the next whole frame, or None if none is there."""
+            try:
+                return self._end.recv_bytes() if self._end.poll(0) else None
+            except OSError as error:
+                raise EOFError from error
+
+        @property
+        def is_ready(self) -> bool:
+            """Whether a frame was taken from the pipe already: never, here."""
+            return False
+
+        def fileno(self) -> int:
+            """Return the handle to wait for."""
+            return self._end.fileno()
+
+        def close(self) -> None:
+            """Close this end."""
+            with contextlib.suppress(OSError):
+                self._end.close()
+
+        def __reduce__(self) -> tuple:
+            return OsEndpoint, (self._end,)
+
+    class OsBell(Bell):
+        """A semaphore that counts to one; waiting for its handle takes it."""
+
+        def __init__(self, semaphore: Any = None) -> None:
+            self._semaphore = semaphore
+            if semaphore is None:
+                self._semaphore = get_context().BoundedSemaphore(1)
+                self._semaphore.acquire()
+
+        def ring(self) -> None:
+            """Wake the process that waits for this bell."""
+            with contextlib.suppress(ValueError):  # it has rung already
+                self._semaphore.release()
+
+        def clear(self) -> None:
+            """Take note."""
+            self._semaphore.acquire(block=False)
+
+        def fileno(self) -> int:
+            """Return the handle to wait for."""
+            return self._semaphore._semlock.handle  # noqa: SLF001
+
+        def close(self) -> None:
+            """Do nothing: the system counts the handles."""
+
+        def __reduce__(self) -> tuple:
+            return OsBell, (self._semaphore,)
+
+    def wait(
+        readable: Iterable[Any], writable: Sequence[Any], timeout_s: float | None
+    ) -> set[Any]:
+        """Wait for handles."""
+        by_handle = {source.fileno(): source for source in readable}
+        for end in writable:
+            if end._pending is not None:  # noqa: SLF001
+                by_handle[end._pending.event] = end  # noqa: SLF001
+        ready = connection.wait(list(by_handle), timeout_s)
+        return {by_handle[handle] for handle in ready}
+
+else:
+
+    class OsEndpoint(Endpoint):
+        """An end of a stream socket, its frames put together here, so that nothing ever blocks.
+
+        A frame that its sender's death cut off is dropped; the ones before it arrive whole.
+        """
+
+        def __init__(self, end: Any) -> None:
+            self._end = end
+            self._descriptor: int = end.fileno()
+            os.set_blocking(self._descriptor, False)
+            self._incoming = bytearray()
+            self._outgoing = memoryview(b"")
+            self._is_at_end = False
+
+        def send(self, frame: bytes) -> bool:
+            """Take a frame for sending; False if an earlier one has not left yet."""
+            check_size(frame)
+            if self._outgoing and not self.flush():
+                return False
+            self._outgoing = memoryview(_LENGTH.pack(len(frame)) + frame)
+            self.flush()
+            return True
+
+        def flush(self) -> bool:
+            """Send on what was taken; True when nothing remains to be sent."""
+            while self._outgoing:
+                try:
+                    sent = os.write(self._descriptor, self._outgoing)
+                except BlockingIOError:
+                    return False
+                except OSError as error:
+                    self._outgoing = memoryview(b"")
+                    raise BrokenPipeError("the other end of the pipe is closed") from error
+                self._outgoing = self._outgoing[sent:]
+            return True
+
+        def receive(self) -> bytes | None:
+            """Return the next whole frame, or None if none is there."""
+            while not self.is_ready and not self._is_at_end:
+                try:
+                    read = os.read(self._descriptor, _READ_BYTES)
+                except BlockingIOError:
+                    return None
+                except OSError:
+                    read = b""
+                self._is_at_end = not read
+                self._incoming += read
+            if not self.is_ready:
+                raise EOFError("the other end of the pipe is closed")
+            end = _LENGTH.size + _LENGTH.unpack_from(self._incoming)[0]
+            frame = bytes(self._incoming[_LENGTH.size : end])
+            del self._incoming[:end]
+            return frame
+
+        @property
+        def is_ready(self) -> bool:
+            """Whether a whole frame has been taken from the pipe already."""
+            size = len(self._incoming)
+            return (
+                size >= _LENGTH.size
+                and size >= _LENGTH.size + _LENGTH.unpack_from(self._incoming)[0]
+            )
+
+        def fileno(self) -> int:
+            """Return the descriptor to wait for."""
+            return self._descriptor
+
+        def close(self) -> None:
+            """Close this end."""
+            self._is_at_end = True
+            with contextlib.suppress(OSError):
+                self._end.close()
+
+        def __reduce__(self) -> tuple:
+            return OsEndpoint, (self._end,)
+
+    class OsBell(Bell):
+        """A pipe with a byte in it: full means that it has rung already."""
+
+        def __init__(self, ends: tuple[Any, Any] | None = None) -> None:
+            self._ends = ends or get_context().Pipe(duplex=False)
+            self._reader, self._writer = (end.fileno() for end in self._ends)
+            os.set_blocking(self._reader, False)
+            os.set_blocking(self._writer, False)
+
+        def ring(self) -> None:
+            """Wake the process that waits for this bell."""
+            with contextlib.suppress(BlockingIOError, BrokenPipeError):
+                os.write(self._writer, b"!")
+
+        def clear(self) -> None:
+            """Take note."""
+            with contextlib.suppress(BlockingIOError):
+                while len(os.read(self._reader, 4096)) == 4096:
+                    pass
+
+        def fileno(self) -> int:
+            """Return the descriptor to wait for."""
+            return self._reader
+
+        def close(self) -> None:
+            """Close both ends."""
+            for end in self._ends:
+                end.close()
+
+        def __reduce__(self) -> tuple:
+            return OsBell, (self._ends,)
+
+    def wait(
+        readable: Iterable[Any], writable: Sequence[Any], timeout_s: float | None
+    ) -> set[Any]:
+        """Wait for descriptors."""
+        readable = list(readable)
+        timeout_s = None if timeout_s is None else max(timeout_s, 0.0)
+        try:  # the one call that keeps time to microseconds
+            readers, writers, _ = select.select(readable, writable, (), timeout_s)
+        except ValueError:  # a descriptor above 1023, in a process that has opened very much
+            return _poll(readable, writable, timeout_s)
+        return {*readers, *writers}
+
+    def _poll(
+        readable: Sequence[Any], writable: Sequence[Any], timeout_s: float | None
+    ) -> set[Any]:
+        poller = select.poll()
+        by_descriptor: dict[int, list[Any]] = {}
+        for sources, mask in ((readable, select.POLLIN), (writable, select.POLLOUT)):
+            for source in sources:
+                by_descriptor.setdefault(source.fileno(), []).append((source, mask))
+        for descriptor, wanted in by_descriptor.items():
+            poller.register(descriptor, sum(mask for _, mask in wanted))
+        events = poller.poll(None if timeout_s is None else math.ceil(timeout_s * 1000))
+        failed = select.POLLHUP | select.POLLERR
+        return {
+            source
+            for descriptor, event in events
+            for source, mask in by_descriptor[descriptor]
+            if event & (mask | failed)
+        }
+
+
+class Ends:
+    """The pipe ends that this process has open, so that a forked child can close what is not its.
+
+    Without this, a pipe whose owner died would stay open in every process forked after it.
+    """
+
+    def __init__(self) -> None:
+        self._open: weakref.WeakSet[OsEndpoint] = weakref.WeakSet()
+
+    def add(self, end: OsEndpoint) -> None:
+        """Remember an open end."""
+        self._open.add(end)
+
+    def close_all_but(self, kept: Sequence[Endpoint]) -> None:
+        """Close every other end."""
+        keep = {id(end) for end in kept}
+        for end in list(self._open):
+            if id(end) not in keep:
+                end.close()

@@ -1,0 +1,232 @@
+"""The runtime of the rig: processes, pipes, locks and memory of the operating system."""
+
+import atexit
+import itertools
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import psutil
+
+from hal.clock import MachineClock
+from magscope.runtime import os_pipe, os_session
+from magscope.runtime.base import Bell, Endpoint, Event, Foreign, Lock, Runtime, SharedMemory, Value
+from magscope.runtime.os_memory import OsSharedMemory
+from magscope.runtime.os_pipe import OsBell, OsEndpoint
+from magscope.runtime.os_sync import WORDS, OsEvent, OsLock, OsValue, Words
+from magscope.runtime.process import RuntimeProcess
+
+_ENVIRONMENT = "MAGSCOPE_SESSION"
+
+
+class SessionFiles:
+    """The lock file and the words of one session, as this process has them open."""
+
+    def __init__(self, session: str, *, create: bool) -> None:
+        self.locks = os_session.LockFile(os_session.lock_path(session))
+        if create:
+            self.locks.acquire(0)
+        self.words = Words(session, create=create)
+
+
+class OsForeign(Foreign):
+    """A process of the system by its id and its time of birth, so that no other is meant."""
+
+    def __init__(self, pid: int) -> None:
+        try:
+            self._process: psutil.Process | None = psutil.Process(pid)
+        except psutil.NoSuchProcess:
+            self._process = None
+
+    def is_alive(self) -> bool:
+        """Whether that very process still runs; a zombie does not."""
+        try:
+            return (
+                self._process is not None
+                and self._process.is_running()
+                and self._process.status() != psutil.STATUS_ZOMBIE
+            )
+        except psutil.NoSuchProcess:
+            return False
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self._process is not None and self.is_alive():
+            try:
+                self._process.kill()
+            except psutil.NoSuchProcess:
+                self._process = None
+
+
+class OsRuntime(Runtime):
+    """See `Runtime`. One for each process; `magscope.runtime.current()` returns it."""
+
+    def __init__(self) -> None:
+        self.clock = MachineClock()
+        self._files: dict[str, SessionFiles] = {}
+        self._owned: set[str] = set()
+        self._session = ""
+        self._count = itertools.count(1)
+        self._next_word = itertools.count()
+        self._next_lock = itertools.count(1)
+        self._ends = os_pipe.Ends()
+        self._singletons: dict[Any, Any] = {}
+        atexit.register(self._leave_nothing, os.getpid())
+
+    @property
+    def session(self) -> str:
+        """The id of the session: the one joined, or one of this process' own, made when needed.
+
+        A child that was started with plain `multiprocessing` belongs to its parent's session.
+        """
+        if not self._session:
+            parent = multiprocessing.parent_process()
+            inherited = os.environ.get(_ENVIRONMENT, "")
+            if parent is not None and inherited:
+                self._session = inherited
+            elif parent is not None and os_session.lock_path(f"{parent.pid:x}-0").exists():
+                self._session = f"{parent.pid:x}-0"
+            else:
+                self._own(f"{os.getpid():x}-0")
+        return self._session
+
+    def begin_session(self) -> str:
+        """Start a new session in this process, and sweep what dead ones left."""
+        return self._own(f"{os.getpid():x}-{next(self._count)}")
+
+    def end_session(self) -> None:
+        """Remove every shared name of the session, if it is this process' own, or nobody's."""
+        if self.owner_is_gone():
+            os_session.remove_session(self._session)
+        if self._session in self._owned:
+            self._owned.discard(self._session)
+            os_session.remove_session(self._session)
+            files = self._files.pop(self._session)
+            files.words.close()
+            files.locks.close()
+        self._session = ""
+        os.environ.pop(_ENVIRONMENT, None)
+
+    def _own(self, session: str) -> str:
+        os_session.sweep(self._session or None)
+        os_session.remove_session(session)  # a dead process with this very id left them
+        self._session = session
+        self._files[session] = SessionFiles(session, create=True)
+        self._owned.add(session)
+        self._next_word = itertools.count()
+        self._next_lock = itertools.count(1)
+        os.environ[_ENVIRONMENT] = session
+        return session
+
+    def _leave_nothing(self, pid: int) -> None:
+        if pid == os.getpid():
+            for session in self._owned:
+                os_session.remove_session(session)
+
+    def files(self, session: str) -> SessionFiles:
+        """Return a session's lock file and words, opened once in each process."""
+        if session not in self._files:
+            self._files[session] = SessionFiles(session, create=False)
+        return self._files[session]
+
+    def singletons(self) -> dict[Any, Any]:
+        """Return the one instances of the singleton classes in this process."""
+        return self._singletons
+
+    def pipe(self) -> tuple[Endpoint, Endpoint]:
+        """Return the two ends of a new pipe."""
+        first, second = (OsEndpoint(end) for end in multiprocessing.Pipe(duplex=True))
+        self._ends.add(first)
+        self._ends.add(second)
+        return first, second
+
+    def bell(self) -> Bell:
+        """Return a new bell."""
+        return OsBell()
+
+    def lock(self) -> Lock:
+        """Return a new lock."""
+        return OsLock(self.session, next(self._next_lock))
+
+    def value(self, typecode: str, initial: float = 0) -> Value:
+        """Return a new number in shared memory."""
+        session = self.session
+        index = next(self._next_word)
+        if index >= WORDS:
+            raise MemoryError(f"a session has {WORDS} shared values, and all are taken")
+        word = OsValue(session, index, typecode, self.lock())
+        word.value = initial
+        return word
+
+    def event(self) -> Event:
+        """Return a new event, not set."""
+        return OsEvent(self.value("q"))  # type: ignore[arg-type]
+
+    def shared_memory(self, name: str, size: int | None = None) -> SharedMemory:
+        """Create the session's block of this name, or attach to it."""
+        return OsSharedMemory(self.session, name, size)
+
+    def wait(
+        self, readable: Iterable[Any], writable: Sequence[Any] = (), timeout_s: float | None = None
+    ) -> set[Any]:
+        """Wait until something happens, and return all that is ready."""
+        readable = list(readable)
+        buffered = {s for s in readable if isinstance(s, OsEndpoint) and s.is_ready}
+        ready = os_pipe.wait(readable, writable, 0.0 if buffered else timeout_s)
+        return ready | buffered
+
+    def start(self, process: RuntimeProcess) -> None:
+        """Start a process and close, on this side, the pipe ends that are its own."""
+        process._session = self.session  # noqa: SLF001 - the seam's two halves
+        multiprocessing.Process.start(process)
+        if sys.platform == "linux" and process.pid is not None:
+            process.watch(os.pidfd_open(process.pid))
+        for end in process.own_ends():
+            end.close()
+
+    def enter(self, process: RuntimeProcess) -> None:
+        """Settle in, in the new process.
+
+        Ctrl-C reaches every process of a terminal, but the router alone decides what it means. A
+        request to terminate ends the process in order, with its devices closed.
+        """
+        self._session = process._session  # noqa: SLF001
+        os.environ[_ENVIRONMENT] = self._session
+        self._owned.clear()
+        self._singletons.clear()
+        kept = process.own_ends()
+        self._ends.close_all_but(kept)
+        for end in kept:
+            if isinstance(end, OsEndpoint):
+                self._ends.add(end)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, _leave)
+
+    def foreign(self, pid: int) -> Foreign:
+        """Return a handle on a process that another process started."""
+        return OsForeign(pid)
+
+    def owner_is_gone(self) -> bool:
+        """Whether the process that began this session has died without ending it."""
+        path = os_session.lock_path(self._session)
+        if self._session in self._owned or not path.exists():
+            return False
+        files = self.files(self._session)
+        if files.locks.acquire(0, block=False):
+            files.locks.release(0)
+            return True
+        return False
+
+
+def _leave(*_: object) -> None:
+    sys.exit(128 + signal.SIGTERM)
+
+
+def session_files(session: str) -> SessionFiles:
+    """Return a session's lock file and words in this process."""
+    from magscope.runtime import machine
+
+    return machine().files(session)

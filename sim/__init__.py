@@ -1,0 +1,1 @@
+"""Simulated devices: a whole rig in software."""
