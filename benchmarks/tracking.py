@@ -13,9 +13,9 @@ from collections.abc import Callable
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
 
-import numpy as np
+import numpy as np  # noqa: E402
 
-from magscope.tracking import track_crops
+from magscope.tracking import track_crops  # noqa: E402
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -1,20 +1,39 @@
-"""A whole camera: copy it and put your camera's calls in place of the arithmetic."""
+"""A whole camera: copy it and put the calls of your camera in place of the arithmetic."""
+# ruff: noqa: D102
 
 import hal
-from hal.errors import DisconnectedError
 
 
 class MyCamera(hal.Camera):
-    """Moving stripes; in a rig file: driver = "custom_camera:MyCamera"."""
+    """A grey that brightens frame by frame; in a rig file: driver = "custom_camera:MyCamera"."""
 
-    identity = hal.Identity("My lab", "stripes", "", "custom_camera:MyCamera", is_real=False)
+    identity = hal.Identity("My lab", "grey", "1", driver="custom_camera:MyCamera", is_real=False)
     frame_format = hal.FrameFormat(width_px=640, height_px=480, bits=8)
-    is_open = False
+    is_open, next_frame = False, None
 
     def __init__(self, framerate_hz: float = 50.0):
-        self.period_ns = int(1e9 / framerate_hz)
-        self.due_ns = None  # when the next frame is ready; None while no frames are taken
+        self.period_ns = round(1e9 / framerate_hz)
 
-    def open(self):  # noqa: D102
+    def open(self):
         self.is_open = True
-...
+
+    def close(self):
+        self.is_open, self.next_frame = False, None
+
+    def start(self):
+        if not self.is_open:
+            raise hal.errors.DisconnectedError("MyCamera is not open")
+        self.next_frame = hal.FrameInfo(0, self.context.clock.now_ns())
+
+    def stop(self):
+        self.next_frame = None
+
+    def fetch_into(self, out):
+        if not self.is_open:
+            raise hal.errors.DisconnectedError("MyCamera is not open")
+        frame = self.next_frame
+        if frame is None or self.context.clock.now_ns() < frame.timestamp_ns:
+            return None  # never wait here: the system asks again
+        out[:] = frame.frame_number % 256
+        self.next_frame = hal.FrameInfo(frame.frame_number + 1, frame.timestamp_ns + self.period_ns)
+        return frame

@@ -59,20 +59,20 @@ def load_driver(name: str) -> type[Device]:
         DriverError: It is broken.
     """
     registered = _registered()
-    if name in registered:
-        target, extras = registered[name].value, registered[name].extras
-    elif ":" in name:
-        target, extras = name, []
-    else:
+    entry = registered.get(name)
+    target = entry.value if entry else name
+    module_name, _, class_name = target.partition(" ")[0].partition(":")
+    if not (module_name and class_name):
+        if entry:
+            raise DriverError(f"driver {name!r}: {target!r} should be package.module:Class")
         raise UnknownDriverError(
             f"no driver {name!r}; choose one of {', '.join(sorted(registered))}, "
             "or give package.module:Class"
         )
-    module_name, _, class_name = target.partition(" ")[0].partition(":")
     try:
         driver = getattr(importlib.import_module(module_name), class_name)
     except ModuleNotFoundError as error:
-        raise _missing(name, module_name, error, extras) from error
+        raise _missing(name, module_name, error, entry) from error
     except AttributeError as error:
         raise UnknownDriverError(
             f"driver {name!r}: module {module_name} has no {class_name!r}"
@@ -133,13 +133,14 @@ def _registered() -> dict[str, EntryPoint]:
 
 
 def _missing(
-    name: str, module: str, error: ModuleNotFoundError, extras: list[str]
+    name: str, module: str, error: ModuleNotFoundError, entry: EntryPoint | None
 ) -> UnknownDriverError | MissingExtraError:
     absent = error.name or "?"
     if module == absent or module.startswith(absent + "."):
         return UnknownDriverError(f"driver {name!r}: there is no module {absent!r}")
-    if extras:
-        remedy = f'pip install "{DISTRIBUTION}[{",".join(extras)}]"'
+    if entry and entry.extras:
+        distribution = entry.dist.name if entry.dist else DISTRIBUTION
+        remedy = f'pip install "{distribution}[{",".join(entry.extras)}]"'
     else:
         remedy = f"pip install {absent.partition('.')[0]}"
     return MissingExtraError(f"driver {name!r} needs {absent!r}, not installed: {remedy}")

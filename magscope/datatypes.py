@@ -152,9 +152,7 @@ class VideoBuffer(_SharedBuffer):
         self._timestamps = np.frombuffer(self._memory, np.float64, total, start)
         self._timestamps_ns = np.frombuffer(self._memory, np.int64, total, start + 8 * total)
         self._numbers = np.frombuffer(self._memory, np.int64, total, start + 16 * total)
-        pixels = np.frombuffer(
-            self._memory, self.dtype, total * width * height, start + 24 * total
-        )
+        pixels = np.frombuffer(self._memory, self.dtype, total * width * height, start + 24 * total)
         self._images = pixels.reshape(total, height, width)
 
     def _drop_views(self) -> None:
@@ -178,6 +176,11 @@ class VideoBuffer(_SharedBuffer):
     def check_read_stack(self) -> bool:
         """Return whether a whole stack waits."""
         return self._unread() >= self.n_images
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another frame can be written."""
+        return self._unread() < self.n_total_images
 
     def next_image(self) -> np.ndarray:
         """Return the frame to write next, in place: `(height, width)`; `commit` makes it count.

@@ -5,6 +5,7 @@ import multiprocessing.process
 import signal
 import traceback
 from abc import ABC, ABCMeta, abstractmethod
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,6 +98,7 @@ class Resources:
         bells: What wakes the managers that share the video buffer, by their role.
         seed: The session's seed.
         started_ns: Unix time of the session's start.
+        nm_per_px: Size of a pixel at the sample.
     """
 
     end: Endpoint
@@ -109,10 +111,13 @@ class Resources:
     camera_type: type | None = None
     hardware_types: dict[str, type] = field(default_factory=dict)
     bells: dict[str, Bell] = field(default_factory=dict)
-    rig: Any = None
-    record_dir: Path | None = None
     seed: int = 0
     started_ns: int = 0
+    nm_per_px: float = 1.0
+    record_dir: Path | None = None
+    acquisition_on: bool = True
+    acquisition_mode: AcquisitionMode = AcquisitionMode.TRACK
+    bead_rois: dict[int, tuple[int, int, int, int]] = field(default_factory=dict)
 
 
 class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
@@ -129,7 +134,9 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
     Attributes:
         video_buffer: The frames.
         tracks_buffer: The newest tracked positions, 7 columns.
-        profiles_buffer: The newest radial profiles.
+        profiles_buffer: The newest radial profiles: Unix time in s, bead id, and the bins.
+        token: Not 0 while a message is obeyed whose sender wants to hear when it is done.
+        caller: Who sent the message that is being obeyed.
         shared_values: The pool's flag and busy count.
         bead_rois: `(x0, x1, y0, y1)` in px by bead id.
         quit_phase: When this manager quits at the end of a session: 0 for those that produce,
@@ -149,11 +156,12 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         self._has_quit = False
         self._channel: Channel
         self._sent = 0
+        self._held: deque[Frame] = deque()  # what came before there was anything to obey it
         self._board: Board | None = None
         self._status: dict[str, int] = dict.fromkeys(("heartbeat_ns", *self.status_fields), 0)
         self._device_role = ""
         self.token = 0
-        self._caller = ""
+        self.caller = ""
         self.video_buffer: VideoBuffer | None = None
         self.tracks_buffer: MatrixBuffer | None = None
         self.profiles_buffer: MatrixBuffer | None = None
@@ -176,6 +184,11 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         self.shared_values = resources.shared_values
         self.camera_type = resources.camera_type
         self.hardware_types = resources.hardware_types
+        self.bead_rois = dict(resources.bead_rois)
+        self._acquisition_on = resources.acquisition_on
+        self._acquisition_mode = resources.acquisition_mode
+        self._acquisition_dir = resources.record_dir
+        self._acquisition_dir_on = resources.record_dir is not None
 
     @property
     def resources(self) -> Resources:
@@ -246,7 +259,10 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
             while frame is not None:
                 if frame.kind is Kind.GO:
                     return
-                self._obey(frame)
+                if frame.kind is Kind.MESSAGE and envelope(frame).meth == "quit":
+                    self._obey(frame)
+                    return
+                self._held.append(frame)
                 frame = self._receive()
 
     def _attach(self) -> None:
@@ -296,7 +312,11 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
 
     def log(self, level: str, text: str) -> None:
         """Tell the router something for its log; `level` is `info`, `warning` or `error`."""
-        self._post(pack(Kind.LOG, level, payload=text.encode()))
+        self.send_control(pack(Kind.LOG, level, payload=text.encode()))
+
+    def send_control(self, frame: bytes) -> None:
+        """Send the router a frame that is no message."""
+        self._post(frame)
 
     def _post(self, frame: bytes) -> bool:
         return self._channel.post(frame)
@@ -312,7 +332,7 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
     def receive_ipc(self) -> None:
         """Obey the messages that have come, so many at a time that the loop is not starved."""
         for _ in range(FRAMES_A_LOOP):
-            frame = self._receive()
+            frame = self._held.popleft() if self._held else self._receive()
             if frame is None or not self._running:
                 return
             self._obey(frame)
@@ -321,7 +341,7 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         if frame.kind is not Kind.MESSAGE:
             return
         head = envelope(frame)
-        self.token, self._caller = head.token, head.sender
+        self.token, self.caller = head.token, head.sender
         problem = ""
         try:
             method = self._method(head.meth)

@@ -4,10 +4,13 @@ The router reads the header alone: it never opens what it forwards.
 """
 
 import pickle
+import re
 from dataclasses import dataclass
 from enum import Enum
 
 from magscope.utils import Message
+
+_NAME = re.compile(r"[\w.-]{1,100}")
 
 
 class Kind(Enum):
@@ -17,7 +20,8 @@ class Kind(Enum):
     STATE = b"S"  # name: the sender's new state
     LOG = b"L"  # level: text
     DEVICE = b"D"  # role: JSON of what it is
-    WORKER = b"W"  # name, pid, outcome, exit code
+    WORKER = b"W"  # JSON of a worker's state
+    FILE = b"F"  # kind, rows: the name of a recorded file
     GO = b"G"  # the camera is open and the buffers are there
     ACKNOWLEDGE = b"A"  # the router has taken note that the manager quits
 
@@ -77,7 +81,7 @@ def pack_message(message: object, sender: str, number: int, token: int = 0) -> b
     if not isinstance(message, Message):
         raise MessageError(f"{message!r:.200} is not a Message")
     for part in (message.to, message.meth):
-        if not part.isidentifier():
+        if not _NAME.fullmatch(part):
             raise MessageError(f"{part!r:.80} in {message!r:.200} is no name")
     try:
         payload = pickle.dumps((message.args, message.kwargs), pickle.HIGHEST_PROTOCOL)
@@ -85,9 +89,7 @@ def pack_message(message: object, sender: str, number: int, token: int = 0) -> b
         raise MessageError(
             f"{message.to}.{message.meth}: its arguments can not be pickled: {error}"
         ) from error
-    return pack(
-        Kind.MESSAGE, message.to, message.meth, sender, number, token, payload=payload
-    )
+    return pack(Kind.MESSAGE, message.to, message.meth, sender, number, token, payload=payload)
 
 
 def unpack(raw: bytes) -> Frame:

@@ -2,8 +2,8 @@
 
 The estimates are those of `magtrack` 1.0 (`stack_to_xyzp`): centre of mass, one auto-convolution of
 the central row and column, five of bands of rows and columns, the radial profile about the result,
-and the best correlated plane of the Z-LUT. They agree to 1e-6 px, which is tested; they are computed
-here so that whole-number sums stay whole numbers and one bad crop does not end a batch.
+and the best correlated plane of the Z-LUT. They agree to 1e-6 px, which is tested; they are
+computed here so that sums of whole numbers are exact and one bad crop does not end a batch.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft
 
-from magscope.zlut import check_zlut
+from magscope.zlut import check_zlut, lookup_z_nm, parabola_vertices
 
 # Crops tracked at a time: what one step of the radial profile touches then fits the cache.
 _CROPS_AT_A_TIME = 256
@@ -19,9 +19,6 @@ _PROFILES_AT_A_TIME = 16
 _REFINEMENTS = 5
 _BAND_RATIO = 0.1
 _CENTRE_FIT_POINTS = 5
-_Z_FIT_POINTS = 7
-# A bead's profile correlates with its own plane at 0.9 and more, an empty ROI's at 0.5.
-_SMALLEST_CORRELATION = 0.8
 # Added to each pixel, so that one sum of a bin holds the number of its pixels as well.
 _PIXEL_TALLY = float(1 << 30)
 
@@ -115,72 +112,15 @@ def radial_profiles(images: np.ndarray, centres_px: np.ndarray) -> np.ndarray:
     return profiles
 
 
-def lookup_z_nm(profiles: np.ndarray, zlut: np.ndarray) -> np.ndarray:
-    """Find the z of each profile: the plane it correlates with best, refined by a parabola.
-
-    Args:
-        profiles: `(n, n_bins)` float64; bin 0, which may have no pixel, is left out.
-        zlut: `(1 + n_bins, n_planes)` float64, row 0 = z in nm.
-
-    Returns:
-        `(n,)` float64; NaN where the best plane is one of the three at either end (z may lie
-        outside), or where no plane is like the profile.
-    """
-    references = _standardised(zlut[2:].T)
-    correlations = _standardised(profiles[:, 1:]) @ references.T
-    best = np.argmax(correlations, axis=1)
-    plane = parabola_vertices(correlations, best, _Z_FIT_POINTS)
-    is_like = correlations[np.arange(len(best)), best] >= _SMALLEST_CORRELATION
-    is_near = np.abs(plane - best) <= _Z_FIT_POINTS // 2
-    plane[~(is_like & is_near)] = np.nan
-    return np.interp(plane, np.arange(zlut.shape[1]), zlut[0], left=np.nan, right=np.nan)
-
-
-def parabola_vertices(curves: np.ndarray, peaks: np.ndarray, n_points: int) -> np.ndarray:
-    """Refine the peak of each curve with a parabola through the points about it.
-
-    The points' weights fall linearly with their distance from the peak, as in `magtrack`.
-
-    Args:
-        curves: `(n, n_samples)` float64.
-        peaks: Index of the largest sample of each, `(n,)` int.
-        n_points: Points to fit, odd.
-
-    Returns:
-        `(n,)` float64 indices; NaN where the fit would reach the end of the curve.
-    """
-    half = n_points // 2
-    first, last = half, curves.shape[1] - half - 1
-    is_inside = (peaks > first) & (peaks < last)
-    centre = np.clip(peaks, first, last)
-    steps = np.arange(-half, half + 1)
-    around = curves[np.arange(len(curves))[:, None], centre[:, None] + steps]
-    weights = half - np.abs(steps) + 1.0
-    terms = np.stack([steps**2, steps, np.ones(n_points)], axis=1)
-    solver = np.linalg.pinv(terms * weights[:, None]) * weights
-    curvature, slope = solver[:2] @ around.T
-    with np.errstate(divide="ignore", invalid="ignore"):
-        vertices = centre - slope / (2.0 * curvature)
-    vertices[~(is_inside & (curvature < 0))] = np.nan
-    return vertices
-
-
-def _standardised(profiles: np.ndarray) -> np.ndarray:
-    """Return rows of mean 0 and length 1; a missing value counts as the mean, as in `magtrack`."""
-    n_known = np.maximum(np.isfinite(profiles).sum(axis=1, keepdims=True), 1)
-    centred = profiles - np.nansum(profiles, axis=1, keepdims=True) / n_known
-    centred = np.nan_to_num(centred)
-    length = np.sqrt((centred * centred).sum(axis=1, keepdims=True))
-    return centred / np.where(length > 0, length, 1.0)
-
-
 def _check(crops: np.ndarray) -> None:
     if crops.dtype not in (np.uint8, np.uint16):
         raise TypeError(f"crops are {crops.dtype}: expected uint8 or uint16")
     if crops.ndim != 4 or crops.shape[0] != crops.shape[1]:
         raise ValueError(f"crops have the shape {crops.shape}: expected (w, w, n_images, n_rois)")
     if crops.shape[0] < 2 * _CENTRE_FIT_POINTS:
-        raise ValueError(f"crops are {crops.shape[0]} px wide: expected {2 * _CENTRE_FIT_POINTS} or more")
+        raise ValueError(
+            f"crops are {crops.shape[0]} px wide: expected {2 * _CENTRE_FIT_POINTS} or more"
+        )
 
 
 def _centres_px(images: np.ndarray) -> np.ndarray:
@@ -215,10 +155,10 @@ def _centres_px(images: np.ndarray) -> np.ndarray:
 
 def _centres_of_mass(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the centre of |intensity - median| of each image, and whether it has any contrast."""
-    n, width = images.shape[:2]
+    width = images.shape[1]
     # Half-integers below 2^24 are exact in float32 for 8 bits, not for 16.
     real = np.float32 if images.dtype == np.uint8 else np.float64
-    deviation = images.astype(real)
+    deviation: np.ndarray = images.astype(real)
     deviation -= _medians(images).astype(real)[:, None, None]
     np.abs(deviation, out=deviation)
     grid = np.arange(width, dtype=real)

@@ -12,10 +12,10 @@ class AcquisitionMode(StrEnum):
     """What becomes of the frames while acquisition is on."""
 
     TRACK = "track"
-    TRACK_AND_CROP_VIDEO = "track & video (cropped)"
-    TRACK_AND_FULL_VIDEO = "track & video (full)"
-    CROP_VIDEO = "video (cropped)"
-    FULL_VIDEO = "video (full)"
+    TRACK_AND_CROP_VIDEO = "track-and-crop-video"
+    TRACK_AND_FULL_VIDEO = "track-and-full-video"
+    CROP_VIDEO = "crop-video"
+    FULL_VIDEO = "full-video"
     ZLUT = "zlut"
 
     @property
@@ -68,9 +68,7 @@ class Message:
         kwargs: Keyword arguments.
     """
 
-    def __init__(
-        self, to: type | str, meth: Callable | str, *args: Any, **kwargs: Any
-    ) -> None:
+    def __init__(self, to: type | str, meth: Callable | str, *args: Any, **kwargs: Any) -> None:
         self.to: str = to if isinstance(to, str) else to.__name__
         self.meth: str = meth if isinstance(meth, str) else meth.__name__
         self.args: tuple = (*args, *kwargs.pop("args", ()))
@@ -97,14 +95,12 @@ def registerwithscript(name: str) -> Callable[[Callable], Callable]:
     return register
 
 
-def crop_stack_to_rois(
-    stack: np.ndarray, rois: Sequence[tuple[int, int, int, int]]
-) -> np.ndarray:
+def crop_stack_to_rois(stack: np.ndarray, rois: Sequence[tuple[int, int, int, int]]) -> np.ndarray:
     """Cut the beads' regions out of a stack.
 
     Args:
         stack: `(width, height, n_images)`.
-        rois: `(x0, x1, y0, y1)` of each region, all of one size w × w.
+        rois: `(x0, x1, y0, y1)` of each region, all of one size w by w.
 
     Returns:
         `(w, w, n_images, n_rois)`, a copy.
@@ -122,13 +118,13 @@ def crop_stack_to_rois(
     for index, (x0, x1, y0, y1) in enumerate(rois):
         if (x1 - x0, y1 - y0) != (side_x, side_y):
             raise ValueError(
-                f"ROI {index} is {x1 - x0} × {y1 - y0} px, the first {side_x} × {side_y}: "
+                f"ROI {index} is {x1 - x0} by {y1 - y0} px, the first {side_x} by {side_y}: "
                 "all must be of one size"
             )
-        if not (0 <= x0 and x1 <= width and 0 <= y0 and y1 <= height):
+        if not (x0 >= 0 and x1 <= width and y0 >= 0 and y1 <= height):
             raise ValueError(
                 f"ROI {index} = {(x0, x1, y0, y1)} reaches outside the image "
-                f"of {width} × {height} px"
+                f"of {width} by {height} px"
             )
         crops[index] = images[:, y0:y1, x0:x1]
     return crops.T
@@ -150,7 +146,7 @@ def rois_by_bead(
             their places.
 
     Raises:
-        ValueError: One is not four whole numbers with x0 < x1 and y0 < y1.
+        ValueError: One is not four whole numbers with x0 < x1 and y0 < y1, or their sizes differ.
     """
     items = rois.items() if isinstance(rois, Mapping) else enumerate(rois)
     checked = {}
@@ -165,4 +161,7 @@ def rois_by_bead(
                 "0 <= x0 < x1 and 0 <= y0 < y1"
             )
         checked[int(bead)] = (x0, x1, y0, y1)
+    sizes = {(x1 - x0, y1 - y0) for x0, x1, y0, y1 in checked.values()}
+    if len(sizes) > 1:
+        raise ValueError(f"ROIs of different sizes {sorted(sizes)} px: all must be of one size")
     return checked

@@ -16,8 +16,10 @@ _SMALL = 1e-4
 
 @dataclass(frozen=True)
 class FrameLaw:
-    """One frame's step, arrays of any one shape: `mean = keep_mean x + mean_1 n1`, and
-    `end = keep_end x + end_1 n1 + end_2 n2`, for independent standard normals n1 and n2.
+    """One frame's step, each coefficient an array of the positions' shape.
+
+    For a position x and independent standard normals n1 and n2, the mean over the exposure is
+    `keep_mean x + mean_1 n1` and the position at its end `keep_end x + end_1 n1 + end_2 n2`.
     """
 
     keep_mean: np.ndarray
@@ -54,9 +56,7 @@ def frame_law(
     small = across < _SMALL
     safe = np.where(small, 1.0, across)
     share = np.where(small, 1.0 - across / 2.0, (1.0 - decay) / safe)
-    own = np.where(
-        small, 2.0 / 3.0 * across, 2.0 * (1.0 - share) / safe - share * share
-    )
+    own = np.where(small, 2.0 / 3.0 * across, 2.0 * (1.0 - share) / safe - share * share)
     before = variance * (1.0 - gap * gap)
     mean_variance = share * share * before + variance * np.maximum(own, 0.0)
     covariance = share * decay * before + variance * share * (1.0 - decay)

@@ -62,11 +62,6 @@ class Motion:
         """Return the position at a monotonic time."""
         return self.state_at(time_ns)[0]
 
-    def mean_position(self, from_ns: int, to_ns: int) -> float:
-        """Return the mean position between two times: Simpson's rule, exact within a phase."""
-        middle = self.position_at((from_ns + to_ns) // 2)
-        return (self.position_at(from_ns) + 4.0 * middle + self.position_at(to_ns)) / 6.0
-
 
 def at_rest(position: float, time_ns: int = 0) -> Motion:
     """Return the motion of an axis that stands."""

@@ -122,7 +122,7 @@ class Sample:
         self._next = 0
         self._conditions: tuple[float, ...] = ()
         self._state = np.zeros((3, len(self._tethered)))
-        self._extension = np.zeros(len(self._tethered))
+        self._rest = np.zeros((3, len(self._tethered)))
         self._law: FrameLaw | None = None
 
     def forces_pn(self, magnet_height_nm: float) -> np.ndarray:
@@ -165,9 +165,7 @@ class Sample:
     ) -> None:
         force = self.forces_pn(magnet_height_nm)[self._tethered]
         contour, radius = self._contour_nm, self._kind.radius_nm
-        turned = np.where(
-            self._nicked, 1.0, twist.extended_fraction(magnet_turns, force, contour)
-        )
+        turned = np.where(self._nicked, 1.0, twist.extended_fraction(magnet_turns, force, contour))
         extension = physics.tether_extension_nm(force, contour) * turned
         held = np.maximum(extension, physics.SMALLEST_GAP_NM)
         stiffness = np.stack(

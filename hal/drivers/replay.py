@@ -250,6 +250,11 @@ def _open_tiff(path: Path, files: ExitStack) -> tuple[tifffile.TiffFile, str]:
 def _frames_of(tiff: tifffile.TiffFile, path: Path) -> Sequence[np.ndarray]:
     series = tiff.series[0]
     shape = (1, *series.shape) if series.ndim == 2 else series.shape
+    promised = (tiff.imagej_metadata or {}).get("images", 1)
+    if shape[0] < promised:
+        raise ProtocolError(
+            f"{path} is cut off: its header promises {promised} frames, {shape[0]} can be read"
+        )
     if series.dataoffset is None:
         return _Pages(series.pages, path)
     dtype = np.dtype(series.dtype).newbyteorder(tiff.byteorder)

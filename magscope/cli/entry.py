@@ -14,6 +14,10 @@ class BadInputError(ValueError):
     """What was asked for can not be done; the message is one line that says what to do."""
 
 
+class RunFailedError(RuntimeError):
+    """The system could not be started or broke down; the message is one line."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
@@ -58,6 +62,8 @@ def _complain(error: Exception) -> int:
         return _say("\n".join(problems), BAD_INPUT)
     if isinstance(error, (BadInputError, DeviceError)):
         return _say(_in_a_line(error), BAD_INPUT)
+    if isinstance(error, RunFailedError):
+        return _say(_in_a_line(error), FAILED)
     if os.environ.get(DEBUG):
         raise error
     hint = f"(this is a bug; {DEBUG}=1 shows where it happened)"

@@ -41,7 +41,7 @@ class PlainLines:
 
 def _log_line(line: LogLine) -> str:
     level = "" if line.level == "info" else f"{line.level}: "
-    text = " ".join(line.text.split())
+    text = line.text.partition("\n")[0]
     return f"{words.duration(line.t_s):>8}  {line.source}: {level}{text}"
 
 

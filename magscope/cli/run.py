@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from magscope.cli.entry import BadInputError
+from magscope.cli.entry import BadInputError, RunFailedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import Console
+
+    from magscope.report import Snapshot
 
 EXAMPLE = (
     "Example: magscope run --for 20 --record out\n\n"
@@ -91,21 +95,42 @@ def operate(scope: Any, *, as_json: bool = False, console: "Console | None" = No
     """
     from rich.console import Console  # noqa: PLC0415, RUF100
 
+    from hal.errors import DeviceError  # noqa: PLC0415, RUF100
     from magscope.cli.plain import PlainLines  # noqa: PLC0415, RUF100
     from magscope.cli.summary import print_summary  # noqa: PLC0415, RUF100
     from magscope.cli.view import REFRESH_S, LiveView  # noqa: PLC0415, RUF100
 
     console = console or Console(stderr=as_json, highlight=False, soft_wrap=False)
     view = LiveView(console) if _can_draw(console) else PlainLines(console)
-    scope.observe(view, REFRESH_S)
-    with view:
-        scope.start()
+    scope.observe(_until_nobody_reads(view), REFRESH_S)
+    try:
+        with view:
+            scope.start()
+    except (DeviceError, MemoryError, OSError) as error:
+        raise RunFailedError(f"the run failed: {type(error).__name__}: {error}") from error
     report = scope.report
     if as_json:
         typer.echo(json.dumps(report.to_json(), indent=2))
     else:
         print_summary(report, console)
     return 0 if report.is_clean else 1
+
+
+def _until_nobody_reads(view: "Callable[[Snapshot], None]") -> "Callable[[Snapshot], None]":
+    gone = False
+
+    def show(snapshot: "Snapshot") -> None:
+        nonlocal gone
+        if gone:
+            return
+        try:
+            view(snapshot)
+        except (OSError, SystemExit):
+            # The terminal or the reader of our pipe has left. An experiment goes on without it;
+            # rich would end the whole process here.
+            gone = True
+
+    return show
 
 
 def prepare_directory(directory: Path | None) -> Path | None:

@@ -34,6 +34,7 @@ _STATES = {
 _LEVELS = {"info": (" ", _PLAIN), "warning": ("!", _WARN), "error": ("✗", _BAD)}
 _LABEL_WIDTH = 12
 _WIDE = 110
+_MIDDLE = 52
 _LEAST_Z_SPAN_NM = 50.0
 
 
@@ -62,21 +63,25 @@ class Screen:
         if width >= _WIDE:
             log_rows = max(4, min(len(self._now.log) + 2, room // 3))
             left = [*motors, [], *self._processes_list()]
-            right_width = width - 58
-            right = self._beads(right_width, room - log_rows)
-            middle = _beside(left, right, 56)[: max(room - log_rows, 0)]
+            right = self._beads(width - _MIDDLE, room - log_rows)
+            middle = _beside(left, right, _MIDDLE)[: max(room - log_rows, 0)]
         else:
             log_rows = max(4, min(len(self._now.log) + 2, (room - len(motors)) // 2))
             middle = [*motors, []]
             middle += self._beads(width, room - len(middle) - log_rows)
         body = top + middle
         rows = body + self._log(width, height - len(body))
-        return rows[:height]
+        return [_cut(row, width) for row in rows[:height]]
 
     def _header(self, width: int) -> Row:
         now = self._now
         mark, style = _STATES.get(now.state, ("?", _BAD))
-        left = [Segment(" magscope ", _BOLD), Segment(f" {mark} {now.state}", style)]
+        mode = now.acquisition_mode if now.acquisition_on else "acquisition off"
+        left = [
+            Segment(" magscope ", _BOLD),
+            Segment(f" {mark} {now.state}", style),
+            Segment(f"  {mode}", _DIM if now.acquisition_on else _WARN),
+        ]
         elapsed = words.duration(now.t_s)
         if now.run_for_s is None:
             return _justified(left, [Segment(f"{elapsed} ", _BOLD)], width)
@@ -94,10 +99,9 @@ class Screen:
         now = self._now
         level_style = _BAD if now.buffer_level > 0.9 else _WARN if now.buffer_level > 0.7 else _GOOD
         full, empty = words.bar(now.buffer_level, 16 if width < _WIDE else 32)
-        mode = now.acquisition_mode if now.acquisition_on else "off"
         camera = [
-            Segment(f"{now.fps:7.1f} fps", _BOLD),
-            Segment("    buffer ", _DIM),
+            Segment(f"{now.fps:.1f} fps".ljust(12), _BOLD),
+            Segment("buffer ", _DIM),
             Segment(full, level_style),
             Segment(empty, _DIM),
             Segment(f" {now.buffer_level * 100:3.0f} %", _PLAIN),
@@ -114,13 +118,12 @@ class Screen:
         if now.recording:
             tracks += [Segment("    recording to ", _DIM), Segment(now.recording, _ACCENT)]
         rows = [
-            _labelled("camera", camera, width),
-            _labelled("acquire", [Segment(mode, _PLAIN if now.acquisition_on else _WARN)], width),
-            _labelled("frames", [Segment(words.account(now.frames), account_style)], width),
-            _labelled("tracks", tracks, width),
-            _labelled("workers", self._workers(), width),
+            _labelled("camera", camera),
+            _labelled("frames", [Segment(words.account(now.frames), account_style)]),
+            _labelled("tracks", tracks),
+            _labelled("workers", self._workers()),
         ]
-        return rows if width >= _WIDE else [*rows, _labelled("processes", self._processes(), width)]
+        return rows if width >= _WIDE else [*rows, _labelled("processes", self._processes())]
 
     def _workers(self) -> Row:
         row: Row = []
@@ -136,7 +139,7 @@ class Screen:
         row: Row = []
         for process in ordered:
             mark, style = _STATES.get(process.state, ("?", _BAD))
-            name = process.name.removesuffix("Manager")
+            name = _short(process.name)
             state = "" if process.state == "running" else f" {process.state}"
             row += [Segment(f"{mark} ", style), Segment(f"{name}{state}  ", _PLAIN)]
         return row or [Segment(words.NONE, _DIM)]
@@ -155,8 +158,8 @@ class Screen:
         ]
 
     def _motors(self) -> list[Row]:
-        heading = f"{'position':>16}{'target':>18}"
-        rows = [[*_title(words.fit("motors", 17)), Segment(heading, _DIM)]]
+        heading = f"{'position':>12}{'target':>16}"
+        rows = [[*_title(words.fit("motors", 18)), Segment(heading, _DIM)]]
         return rows + [self._motor_row(motor) for motor in self._now.motors]
 
     def _motor_row(self, motor: MotorView) -> Row:
@@ -164,10 +167,10 @@ class Screen:
         position = words.position(motor.position, motor.unit, largest)
         target = words.position(motor.target, motor.unit, largest)
         return [
-            Segment("   " + words.fit(motor.name, 15), _PLAIN),
-            Segment(f"{position:>16}", _BOLD if motor.is_moving else _PLAIN),
+            Segment("   " + words.fit(motor.name, 16), _PLAIN),
+            Segment(f"{position:>12}", _BOLD if motor.is_moving else _PLAIN),
             Segment("  → " if motor.is_moving else "    ", _ACCENT),
-            Segment(f"{target:>14}", _PLAIN if motor.is_moving else _DIM),
+            Segment(f"{target:>12}", _PLAIN if motor.is_moving else _DIM),
         ]
 
     def _beads(self, width: int, height: int) -> list[Row]:
@@ -175,19 +178,19 @@ class Screen:
             return []
         beads = self._now.beads
         shown = beads if len(beads) <= height - 1 else beads[: height - 2]
-        trace_width = min(width - 42, 60)
-        heading = f"{'x / µm':>10}{'y / µm':>11}{'z / µm':>11}"
+        trace_width = min(width - 38, 60)
+        heading = f"{'x / µm':>9}{'y / µm':>10}{'z / µm':>10}"
         if trace_width > 12:
-            heading += f"   last {trace_width * REFRESH_S:.0f} s"
-        rows: list[Row] = [[*_title(words.fit("beads", 7)), Segment(heading, _DIM)]]
+            heading += f"  last {trace_width * REFRESH_S:.0f} s"
+        rows: list[Row] = [[*_title(words.fit("beads", 6)), Segment(heading, _DIM)]]
         for bead in shown:
             x, y, z = (words.micrometres(v) for v in (bead.x_nm, bead.y_nm, bead.z_nm))
             trace = self._history.z_trace_nm(bead.bead_id, trace_width)
             rows.append(
                 [
-                    Segment(f"{bead.bead_id:>6}  ", _ACCENT),
-                    Segment(f"{x:>10}{y:>11}", _PLAIN),
-                    Segment(f"{z:>11}   ", _BOLD),
+                    Segment(f"{bead.bead_id:>6} ", _ACCENT),
+                    Segment(f"{x:>9} {y:>9} ", _PLAIN),
+                    Segment(f"{z:>9}  ", _BOLD),
                     Segment(words.sparkline(trace, _LEAST_Z_SPAN_NM), _ACCENT),
                 ]
             )
@@ -231,15 +234,15 @@ def _title(text: str) -> Row:
     return [Segment(f" {text}", _BOLD)]
 
 
-def _labelled(label: str, content: Row, width: int) -> Row:
-    return _cut([Segment(words.fit(f" {label}", _LABEL_WIDTH), _DIM), *content], width)
+def _labelled(label: str, content: Row) -> Row:
+    return [Segment(words.fit(f" {label}", _LABEL_WIDTH), _DIM), *content]
 
 
 def _log_row(line: LogLine, width: int) -> Row:
     mark, style = _LEVELS.get(line.level, ("?", _BAD))
     head = f" {mark} {words.duration(line.t_s):>8}  "
-    source = words.fit(line.source, 20) + "  "
-    text = words.fit(line.text, max(width - len(head) - len(source), 0)).rstrip()
+    source = words.fit(_short(line.source), 16) + "  "
+    text = words.fit(line.text.partition("\n")[0], max(width - len(head) - len(source), 0)).rstrip()
     return [
         Segment(head, style if mark.strip() else _DIM),
         Segment(source, _DIM),
@@ -247,17 +250,21 @@ def _log_row(line: LogLine, width: int) -> Row:
     ]
 
 
+def _short(name: str) -> str:
+    return name.removesuffix("Manager") or name
+
+
 def _length(row: Iterable[Segment]) -> int:
     return sum(segment.cell_length for segment in row)
 
 
 def _cut(row: Row, width: int) -> Row:
-    room = width - 1
-    if _length(row) <= room:
+    if _length(row) <= width:
         return row
     kept: Row = []
+    room = width
     for segment in row:
-        if segment.cell_length >= room:
+        if segment.cell_length >= room:  # a part that ends here is cut too: more was to come
             kept.append(Segment(words.fit(segment.text.rstrip(), room), segment.style))
             break
         kept.append(segment)

@@ -2,27 +2,30 @@
 
 HDF5's single-writer mode orders the writer's flushes so that the file on disk is whole after every
 one. Two things are added. An append goes in two steps, first the *data*, then the *index* that says
-how much of the data counts: so the last whole append is known whenever the writer dies. And the mark
-that an open file carries is taken away after each append, so that a plain `h5py.File(path, "r")`
-works while the file is written, and after a kill.
+how much of the data counts: so the last whole append is known whenever the writer dies. And the
+mark that an open file carries is taken away after each append, so that `h5py.File(path, "r")` works
+while the file is written, and after a kill.
 """
 
 import contextlib
 import os
+import shutil
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import h5py
 import numpy as np
 
-from magscope.recording.disk import cannot_write, check_directory, check_free_space, numbered
+from magscope.recording.disk import cannot_write, check_directory, check_free_space, write_new
 from magscope.recording.errors import RecordingError
 from magscope.recording.superblock import clear_open_mark, open_for_patching
 
-INDEX_ATTRIBUTE = "index_datasets"
 # Readable by HDF5 1.10 and later; pages keep each piece of metadata inside one page of the cache.
-_FORMAT = {"libver": ("v110", "v110"), "fs_strategy": "page", "fs_page_size": 4096}
+_VERSIONS = ("v110", "v110")
+_PAGES = {"fs_strategy": "page", "fs_page_size": 4096}
 # Each dataset may need one more chunk, and HDF5 a few pages.
 _GROWTH_BYTES = 1 << 19
 
@@ -38,7 +41,6 @@ class Dataset:
         chunk_rows: Rows that the file grows by.
         first_rows: What it holds from the start.
         is_index: Whether it is written last and says how much of the rest counts.
-        attributes: Its attributes.
     """
 
     name: str
@@ -47,10 +49,9 @@ class Dataset:
     chunk_rows: int = 4096
     first_rows: tuple[int, ...] = ()
     is_index: bool = False
-    attributes: Mapping[str, object] | None = None
 
-    def shape(self, n_rows: int | None) -> tuple[int | None, ...]:
-        """Return the shape with so many rows."""
+    def shape(self, n_rows: int | None) -> tuple:
+        """Return the shape with so many rows; None for any number."""
         return (n_rows, self.columns) if self.columns else (n_rows,)
 
 
@@ -83,16 +84,19 @@ class AppendFile:
         self._datasets: dict[str, h5py.Dataset] = {}
         self._file: h5py.File | None = None
         self._descriptor = -1
-        self.path = path
+        # Whole before it has its name: a kill leaves no file that HDF5 can not read.
+        image = _empty(group, attributes, datasets)
+        self.path = write_new(path, lambda partial: partial.write_bytes(image))
         try:
-            self._file, self.path = _create(path)
-            self._build(self._file.create_group(group), attributes)
+            self._file = h5py.File(self.path, "r+", locking=False, libver=_VERSIONS)
             self._file.swmr_mode = True
             self._descriptor = open_for_patching(self.path)
             self._inode = os.fstat(self._descriptor).st_ino
+            self._datasets = {name: self._file[group][name] for name in self._layout}
             self._flush()
         except (OSError, RuntimeError) as error:
-            self.abandon()
+            self._let_go()
+            self.path.unlink(missing_ok=True)
             raise cannot_write(self.path, error) from error
 
     @property
@@ -119,11 +123,10 @@ class AppendFile:
             raise RecordingError(f"{self.path} is closed: start a new file")
         try:
             self._check_is_there()
-            check_free_space(
-                self.path.parent, sum(r.nbytes for r in rows.values()) + _GROWTH_BYTES
-            )
+            check_free_space(self.path.parent, sum(r.nbytes for r in rows.values()) + _GROWTH_BYTES)
         except RecordingError:
-            self.abandon()  # the reserve is there so that this still works
+            with contextlib.suppress(RecordingError):
+                self.close()  # the reserve is there so that this still works
             raise
         try:
             for is_index in (False, True):
@@ -134,7 +137,7 @@ class AppendFile:
                 )
                 self._flush()
         except (OSError, RuntimeError) as error:
-            self.abandon()
+            self._let_go()
             raise cannot_write(self.path, error) from error
 
     def close(self) -> None:
@@ -145,40 +148,30 @@ class AppendFile:
         """
         if self._file is None:
             return
-        file, self._file = self._file, None
         try:
-            file.close()
+            self._flush()  # what may fail fails here, where the file can still be let go of
         except (OSError, RuntimeError) as error:
+            self._let_go()
             raise cannot_write(self.path, error) from error
-        finally:
-            self._release()
-
-    def abandon(self) -> None:
-        """Close the file as well as it will go; never raises."""
-        with contextlib.suppress(RecordingError):
-            self.close()
+        self._file.close()
         self._release()
 
-    def _build(self, group: h5py.Group, attributes: Mapping[str, object]) -> None:
-        for name, value in attributes.items():
-            group.attrs[name] = value
-        group.attrs[INDEX_ATTRIBUTE] = [d.name for d in self._layout.values() if d.is_index]
-        for name, dataset in self._layout.items():
-            self._datasets[name] = group.create_dataset(
-                name,
-                shape=dataset.shape(0),
-                maxshape=dataset.shape(None),
-                chunks=dataset.shape(dataset.chunk_rows),
-                dtype=dataset.dtype,
-                fill_time="never",
-            )
-            for key, value in (dataset.attributes or {}).items():
-                self._datasets[name].attrs[key] = value
-        self._extend(
-            (name, np.array(dataset.first_rows, dtype=dataset.dtype))
-            for name, dataset in self._layout.items()
-            if dataset.first_rows
-        )
+    def _let_go(self) -> None:
+        """Leave the file as it is now, and let HDF5 finish with a copy that nobody sees.
+
+        HDF5 can not close a file that it can not write to: it fails, keeps the file, and ends the
+        process with a segmentation fault when the datasets are collected. What is on disk is what a
+        kill would have left, and so as good.
+        """
+        if self._file is not None:
+            descriptor = self._file.id.get_vfd_handle()
+            with _unnamed_file() as copy, os.fdopen(os.dup(descriptor), "rb") as original:
+                original.seek(0)
+                shutil.copyfileobj(original, copy)
+                copy.flush()
+                os.dup2(copy.fileno(), descriptor)
+            self._file.close()
+        self._release()
 
     def _extend(self, rows: Iterable[tuple[str, np.ndarray]]) -> None:
         for name, new in rows:
@@ -205,19 +198,48 @@ class AppendFile:
             )
 
     def _release(self) -> None:
+        self._file = None
         self._datasets = {}
         if self._descriptor >= 0:
-            # A close that failed may have put the mark back.
             with contextlib.suppress(OSError):
                 clear_open_mark(self._descriptor)
             os.close(self._descriptor)
             self._descriptor = -1
 
 
-def _create(path: Path) -> tuple[h5py.File, Path]:
-    for candidate in numbered(path):
-        try:
-            return h5py.File(candidate, "x", locking=False, **_FORMAT), candidate
-        except FileExistsError:
-            continue
-    raise AssertionError
+def _unnamed_file() -> IO[bytes]:
+    """Return a file in memory where there is such a thing: the disk is full."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("recording"), "rb+")
+    return tempfile.TemporaryFile()
+
+
+def _empty(group_name: str, attributes: Mapping[str, object], datasets: Iterable[Dataset]) -> bytes:
+    """Return the whole file as it is before the first append."""
+    with file_in_memory() as file:
+        group = file.create_group(group_name)
+        for key, value in attributes.items():
+            group.attrs[key] = value
+        for dataset in datasets:
+            group.create_dataset(
+                dataset.name,
+                shape=dataset.shape(len(dataset.first_rows)),
+                maxshape=dataset.shape(None),
+                chunks=dataset.shape(dataset.chunk_rows),
+                dtype=dataset.dtype,
+                fill_time="never",
+            )[...] = np.array(dataset.first_rows, dtype=dataset.dtype).reshape(
+                dataset.shape(len(dataset.first_rows))
+            )
+        file.flush()
+        return file.id.get_file_image()
+
+
+def file_in_memory() -> h5py.File:
+    """Return a new HDF5 file in memory; its bytes are `file.id.get_file_image()` after a flush.
+
+    Written to disk in one piece: HDF5 itself does not survive a disk that fills up under it.
+    """
+    return h5py.File(
+        "in memory", "w", driver="core", backing_store=False, libver=_VERSIONS, **_PAGES
+    )

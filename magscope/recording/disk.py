@@ -85,8 +85,12 @@ def write_new(path: Path, write: Callable[[Path], object]) -> Path:
             partial.unlink(missing_ok=True)
 
 
-def replace_file(path: Path, content: bytes) -> None:
+def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     """Give a file new content, on disk before this returns; a reader sees the old or the new.
+
+    Args:
+        path: The file.
+        write: Writes the whole new content to the path that it is given, which exists and is empty.
 
     Raises:
         RecordingError: It could not be written; the old content stands.
@@ -94,12 +98,11 @@ def replace_file(path: Path, content: bytes) -> None:
     partial = path
     try:
         partial = _create_partial(path)
-        with partial.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
+        write(partial)
+        with partial.open("rb+") as stream:
             os.fsync(stream.fileno())
         partial.replace(path)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         raise cannot_write(path, error) from error
     finally:
         if partial != path:

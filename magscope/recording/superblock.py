@@ -23,39 +23,39 @@ def open_for_patching(path: Path) -> int:
     return os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
 
 
-def clear_open_mark(descriptor: int) -> bool:
+def clear_open_mark(descriptor: int) -> None:
     """Take away the mark that a writer has the file open.
 
     Args:
         descriptor: The file, open for reading and writing.
-
-    Returns:
-        Whether there was a mark.
     """
     head = bytearray(_read_head(descriptor))
-    if not is_current_superblock(head) or not head[_FLAGS]:
-        return False
-    head[_FLAGS] = 0
-    head[_CHECKSUM] = struct.pack("<I", lookup3(bytes(head[: _CHECKSUM.start])))
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    os.write(descriptor, head)  # within one page of the cache: no kill leaves half of it
-    return True
+    if is_current_superblock(head) and head[_FLAGS]:
+        head[_FLAGS] = 0
+        _write_head(descriptor, head)
 
 
 def make_readable(path: Path) -> None:
-    """Take away a dead writer's mark, and lengthen a file that it had not yet lengthened itself.
+    """Take away a dead writer's mark, and let the file's stated and real length agree.
+
+    A writer states a new length only after it has written what lies there.
 
     Raises:
         OSError: The file can not be opened.
     """
     descriptor = open_for_patching(path)
     try:
-        clear_open_mark(descriptor)
-        head = _read_head(descriptor)
-        if is_current_superblock(head):
-            end = int.from_bytes(head[_END_OF_FILE], "little")
-            if os.fstat(descriptor).st_size < end:
-                os.ftruncate(descriptor, end)
+        head = bytearray(_read_head(descriptor))
+        if not is_current_superblock(head):
+            return
+        stated = int.from_bytes(head[_END_OF_FILE], "little")
+        real = os.fstat(descriptor).st_size
+        if real < stated:
+            os.ftruncate(descriptor, stated)
+        if head[_FLAGS] or real > stated:
+            head[_FLAGS] = 0
+            head[_END_OF_FILE] = max(real, stated).to_bytes(8, "little")
+            _write_head(descriptor, head)
     finally:
         os.close(descriptor)
 
@@ -94,6 +94,12 @@ def lookup3(data: bytes) -> int:
 def _read_head(descriptor: int) -> bytes:
     os.lseek(descriptor, 0, os.SEEK_SET)
     return os.read(descriptor, _SIZE)
+
+
+def _write_head(descriptor: int, head: bytearray) -> None:
+    head[_CHECKSUM] = struct.pack("<I", lookup3(bytes(head[: _CHECKSUM.start])))
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    os.write(descriptor, head)  # within one page of the cache: no kill leaves half of it
 
 
 def _rotate(word: int, bits: int) -> int:

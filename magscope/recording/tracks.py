@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from magscope.recording.appendfile import AppendFile, Dataset
-from magscope.recording.errors import RecordingError
 from magscope.recording.names import date_timestamp_str_ns
 
 SCHEMA_VERSION = 1
@@ -233,10 +232,6 @@ class TracksFile:
         if not self._include_roi_positions:
             del rows["roi_positions_px"]
         return rows
-
-
-def whole_rows(lengths: dict[str, int], n_batches: int, n_frames: int, n_records: int) -> dict[str, int]:
-    ...
 
 
 def _datasets(include_roi_positions: bool) -> list[Dataset]:

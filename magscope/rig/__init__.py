@@ -1,7 +1,6 @@
 """Rig files: which driver each device has, and how the system is set up, in TOML."""
 
 from magscope.rig.model import (
-    SETTING_DEFAULTS,
     Acquisition,
     Beads,
     CameraEntry,
@@ -15,7 +14,6 @@ from magscope.rig.reading import load_rig
 from magscope.rig.writing import to_toml
 
 __all__ = [
-    "SETTING_DEFAULTS",
     "Acquisition",
     "Beads",
     "CameraEntry",

@@ -38,13 +38,17 @@ def completed(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a rig file's document with what it does not name taken from the default rig.
 
     A device is never mixed from two: a named camera is wholly the file's, and so are the motors
-    once any is named. The other sections are completed key by key.
+    once any is named. The other sections are completed key by key; the default's Z-LUT is left out
+    where the file's beads have another width.
     """
     base = default_document()
     if "camera" in document:
         base = {key: value for key, value in base.items() if key not in _OF_THE_CAMERA}
     merged = base | dict(document)
     for section in _MERGED_KEY_BY_KEY:
-        if isinstance(document.get(section), Mapping):
-            merged[section] = base.get(section, {}) | dict(document[section])
+        given, kept = document.get(section), base.get(section, {})
+        if isinstance(given, Mapping):
+            if section == "beads" and given.get("roi_px", kept.get("roi_px")) != kept.get("roi_px"):
+                kept = {key: value for key, value in kept.items() if key != "zlut"}
+            merged[section] = kept | dict(given)
     return merged

@@ -45,16 +45,11 @@ def _problems(
     given = f" = {shown(name)}"
     try:
         driver = load_driver(name)
-    except UnknownDriverError as error:
-        text = (
-            str(error)
-            if ":" in name
-            else "no such driver" + did_you_mean(name, entry_points(group=GROUP).names)
-        )
-        yield Problem((*key, "driver"), f"{given}: {text}")
-        return
     except DriverError as error:
-        yield Problem((*key, "driver"), f"{given}: {error}")
+        known = entry_points(group=GROUP).names
+        is_unknown = isinstance(error, UnknownDriverError) and not (":" in name or name in known)
+        text = f"no such driver{did_you_mean(name, known)}" if is_unknown else _reason(name, error)
+        yield Problem((*key, "driver"), f"{given}: {text}")
         return
     if not classes & {base.__name__ for base in driver.__mro__}:
         wanted = "a camera" if key == ("camera",) else "a motor"
@@ -68,7 +63,7 @@ def _problems(
         try:
             create(name, options)  # a constructor only stores its options, and checks them
         except DriverError as error:
-            yield Problem((*key, "options"), f": {error}")
+            yield Problem((*key, "options"), f": {_reason(name, error)}")
 
 
 def _option_problems(key: KeyPath, driver: type, options: Mapping[str, Any]) -> Iterable[Problem]:
@@ -83,6 +78,10 @@ def _option_problems(key: KeyPath, driver: type, options: Mapping[str, Any]) -> 
         named = p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)
         if named and p.default is p.empty and p.name not in options:
             yield Problem((*key, p.name), f": is missing: {driver.__name__} needs this option")
+
+
+def _reason(name: str, error: DriverError) -> str:
+    return str(error).removeprefix(f"driver {name!r}: ")
 
 
 def _constructor(driver: type) -> list[inspect.Parameter]:

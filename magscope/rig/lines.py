@@ -1,5 +1,6 @@
 """Where in a TOML text each key stands."""
 
+import json
 import tomllib
 from collections.abc import Iterator
 from typing import Any
@@ -16,7 +17,7 @@ def line_numbers(text: str) -> dict[KeyPath, int]:
     found: dict[KeyPath, int] = {}
     table: KeyPath = ()
     statement, begin = "", 0
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not statement:
             begin = number
         statement += line + "\n"
@@ -50,9 +51,15 @@ def in_toml_terms(path: KeyPath) -> str:
             text += f"[{part}]"
             continue
         bare = part.replace("_", "").replace("-", "")
-        written = part if bare.isascii() and bare.isalnum() else f'"{part}"'
+        written = part if bare.isascii() and bare.isalnum() else quoted(part)
         text += f".{written}" if text else written
     return text
+
+
+def quoted(text: str) -> str:
+    """Return a text as TOML writes it."""
+    # JSON and TOML write text alike, but for this one character that TOML wants escaped.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _paths(value: Any, above: KeyPath = ()) -> Iterator[KeyPath]:

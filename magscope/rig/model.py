@@ -21,6 +21,7 @@ from pydantic_core import CoreSchema, core_schema
 from typing_extensions import TypedDict
 
 from magscope.rig.default import completed
+from magscope.settings import RULES
 from magscope.utils import AcquisitionMode
 
 Roi = tuple[int, int, int, int]
@@ -29,33 +30,14 @@ Mode = Literal[
 ]
 
 _ROI_WIDTH = "bead roi width"
-SETTING_DEFAULTS: Mapping[str, int | float] = {
-    "magnification": 100,
-    "video processors n": 3,
-    "video buffer n stacks": 5,
-    "video buffer n images": 40,
-    "tracks max datapoints": 1_000_000,
-    "xy-lock default interval": 10,
-    "xy-lock default max": 10,
-    "z-lock default interval": 10,
-    "z-lock default max": 1000,
-}
-
-_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-_RoiWidth = Annotated[int, Field(ge=16, le=512, multiple_of=2)]
-_SettingsTable = TypedDict(
+# Its default is that of `beads.roi_px`.
+_DEFAULTS = {name: rule.default for name, rule in RULES.items() if name != _ROI_WIDTH}
+_RoiWidth = Annotated[int, Field(ge=RULES[_ROI_WIDTH].lower, le=RULES[_ROI_WIDTH].upper)]
+_SettingsTable = TypedDict(  # type: ignore[misc]
     "_SettingsTable",
     {
-        "bead roi width": _RoiWidth,
-        "magnification": _Positive,
-        "video processors n": Annotated[int, Field(ge=1, le=64)],
-        "video buffer n stacks": Annotated[int, Field(ge=2, le=10_000)],
-        "video buffer n images": Annotated[int, Field(ge=1, le=100_000)],
-        "tracks max datapoints": Annotated[int, Field(ge=1, le=1_000_000_000)],
-        "xy-lock default interval": _Positive,
-        "xy-lock default max": _Positive,
-        "z-lock default interval": _Positive,
-        "z-lock default max": _Positive,
+        name: Annotated[rule.kind, Field(ge=rule.lower, le=rule.upper)]
+        for name, rule in RULES.items()
     },
     total=False,
 )
@@ -126,7 +108,7 @@ def _existing_file(value: Any, info: ValidationInfo) -> Path | None:
     path = (rig_file.parent if rig_file else Path()) / Path(value).expanduser()
     if not path.is_file():
         raise ValueError(f"there is no such file: {path}")
-    return path.absolute()
+    return path.resolve()
 
 
 class Beads(_Section):
@@ -179,7 +161,7 @@ class _Settings:
 
     def __get_pydantic_core_schema__(self, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(
-            lambda given: {**SETTING_DEFAULTS, **given}, handler.generate_schema(_SettingsTable)
+            lambda given: {**_DEFAULTS, **given}, handler.generate_schema(_SettingsTable)
         )
 
 
@@ -276,7 +258,8 @@ def _with_one_roi_width(document: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(settings, Mapping) or not isinstance(beads, Mapping):
         return dict(document)
     width = beads.get("roi_px", settings.get(_ROI_WIDTH, _width_of(beads.get("rois"))))
-    if type(width) is not int or not 16 <= width <= 512 or width % 2:
+    rule = RULES[_ROI_WIDTH]
+    if type(width) is not int or not rule.lower <= width <= rule.upper:
         return dict(document)  # absent or wrong: left for its own check to say so
     return {
         **document,

@@ -73,7 +73,10 @@ def _in_words(key: KeyPath, detail: ErrorDetails) -> str:
     if detail["type"] == "extra_forbidden":
         return f": unknown key{did_you_mean(str(key[-1]), known_keys(key[:-1]))}"
     if detail["type"] == "missing":
-        return ": is missing"
+        note = "; no installed package brings a default rig" if key == ("camera",) else ""
+        return f": is missing{note}"
+    if detail["type"] == "value_error" and isinstance(detail["input"], Mapping):
+        return f": {_expected(detail)}" if key else _expected(detail)
     return f" = {shown(detail['input'])}: {_expected(detail)}"
 
 
@@ -85,7 +88,7 @@ def _expected(detail: ErrorDetails) -> str:
         return f"expected {limits['expected']}"
     for name, words in _COMPARISONS.items():
         if kind == name:
-            return f"must be {words} {next(iter(limits.values()))}"
+            return f"must be {words} {next(iter(limits.values())):g}"
     return f"expected {_TYPES[kind]}" if kind in _TYPES else _lower_first(detail["msg"])
 
 

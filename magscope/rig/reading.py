@@ -12,7 +12,7 @@ from magscope.rig.default import completed
 from magscope.rig.drivers import driver_problems
 from magscope.rig.lines import KeyPath, line_numbers, line_of
 from magscope.rig.model import RigFile, make_importable
-from magscope.rig.problems import Problem, RigError, problems_of
+from magscope.rig.problems import RigError, problems_of
 
 
 def load_rig(path: Path | None = None) -> RigFile:
@@ -38,17 +38,12 @@ def load_rig(path: Path | None = None) -> RigFile:
 def _checked(
     document: dict[str, Any], source: str, lines: dict[KeyPath, int], path: Path | None = None
 ) -> RigFile:
-    rig, problems = None, []
-    whole = completed(document)
-    if "camera" not in whole:
-        problems.append(Problem((), "no [camera], and no installed package brings a default rig"))
-    else:
-        try:
-            rig = RigFile.model_validate(document, context={"path": path})
-        except ValidationError as error:
-            problems += problems_of(error)
-    problems += driver_problems(whole)
-    if rig is None or problems:
+    problems = driver_problems(completed(document))
+    try:
+        rig = RigFile.model_validate(document, context={"path": path})
+    except ValidationError as error:
+        problems += problems_of(error)
+    if problems:
         problems.sort(key=lambda problem: line_of(problem.key, lines) or 0)
         raise RigError(problem.in_a_line(source, lines) for problem in problems)
     return rig

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from magscope.rig.lines import in_toml_terms
+from magscope.rig.lines import in_toml_terms, quoted
 from magscope.rig.model import RigFile
 
 
@@ -15,14 +15,12 @@ def to_toml(rig: RigFile) -> str:
 
 def _table(path: tuple[str, ...], table: Mapping[str, Any]) -> str:
     # Options and settings of a device stay in its own table, so that a device reads as one thing.
-    inner = {k: v for k, v in table.items() if isinstance(v, dict) and k not in _INLINE}
+    is_device = "driver" in table
+    inner = {k: v for k, v in table.items() if isinstance(v, dict) and not is_device}
     text = "".join(f"{_key(k)} = {_value(v)}\n" for k, v in table.items() if k not in inner)
-    if path and (text or not inner):
+    if path and not (inner and not text):
         text = f"\n[{in_toml_terms(path)}]\n{text}"
     return text + "".join(_table((*path, k), v) for k, v in inner.items())
-
-
-_INLINE = frozenset({"options"})
 
 
 def _key(key: str) -> str:
@@ -31,10 +29,10 @@ def _key(key: str) -> str:
 
 def _value(value: Any) -> str:
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items()) + " }"
+        inside = ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items())
+        return f"{{ {inside} }}" if inside else "{}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_value, value)) + "]"
     if isinstance(value, float):
         return repr(value)
-    # JSON and TOML write text alike, but for this one character that TOML wants escaped.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return quoted(value) if isinstance(value, str) else json.dumps(value)

@@ -108,9 +108,7 @@ if sys.platform == "win32":
         def __reduce__(self) -> tuple:
             return OsBell, (self._semaphore,)
 
-    def wait(
-        readable: Iterable[Any], writable: Sequence[Any], timeout_s: float | None
-    ) -> set[Any]:
+    def wait(readable: Iterable[Any], writable: Sequence[Any], timeout_s: float | None) -> set[Any]:
         """Wait for handles."""
         by_handle = {source.fileno(): source for source in readable}
         for end in writable:
@@ -229,9 +227,7 @@ else:
         def __reduce__(self) -> tuple:
             return OsBell, (self._ends,)
 
-    def wait(
-        readable: Iterable[Any], writable: Sequence[Any], timeout_s: float | None
-    ) -> set[Any]:
+    def wait(readable: Iterable[Any], writable: Sequence[Any], timeout_s: float | None) -> set[Any]:
         """Wait for descriptors."""
         readable = list(readable)
         timeout_s = None if timeout_s is None else max(timeout_s, 0.0)

@@ -1,0 +1,1 @@
+"""Tables that are shipped, and the scripts that made them."""

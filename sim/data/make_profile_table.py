@@ -66,7 +66,7 @@ def main(path: Path) -> None:
 
 
 def _intensity(wavelength_nm: float, defocus_nm: np.ndarray, r_nm: np.ndarray) -> np.ndarray:
-    import miepython
+    import miepython  # type: ignore[import-not-found]
     from scipy.special import j0, jv
 
     k = 2.0 * np.pi * WATER_INDEX / wavelength_nm

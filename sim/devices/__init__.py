@@ -1,0 +1,1 @@
+"""Simulated devices, one module a kind; they need `hal` and nothing of `magscope`."""

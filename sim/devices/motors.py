@@ -40,7 +40,9 @@ class BenchMotor(Motor):
         self, start: float, speed: float, acceleration: float, lower: float, upper: float
     ) -> None:
         if not lower <= start <= upper:
-            raise OptionError(f"start {start:g} {self.unit} must lie between {lower:g} and {upper:g}")
+            raise OptionError(
+                f"start {start:g} {self.unit} must lie between {lower:g} and {upper:g}"
+            )
         if not acceleration > 0.0:
             raise OptionError(f"acceleration {acceleration:g}: expected more than 0")
         self._start, self._acceleration = float(start), float(acceleration)
@@ -112,12 +114,13 @@ class BenchMotor(Motor):
 
     def read_position(self) -> float:
         """Return where the motor is, in its unit."""
-        return self._motion().position_at(self._now_ns())
+        position = self._motion().position_at(self._now_ns())
+        return min(max(position, self._lower), self._upper)
 
     def begin_move(self, target: float) -> None:
         """Start towards the step nearest to `target`, from wherever and however fast it moves."""
         record, now_ns = self._connected(), self._now_ns()
-        position, velocity = record.read().state_at(now_ns)
+        position, velocity = record.motion.state_at(now_ns)
         step = round(target / self.resolution) * self.resolution
         end = min(max(step, self._lower), self._upper)
         record.write(move(now_ns, position, velocity, end, self._speed, self._acceleration))
@@ -125,7 +128,7 @@ class BenchMotor(Motor):
     def halt(self) -> None:
         """Brake to rest."""
         record, now_ns = self._connected(), self._now_ns()
-        motion = record.read()
+        motion = record.motion
         if not motion.is_over(now_ns):
             record.write(halt(now_ns, *motion.state_at(now_ns), self._acceleration))
 
@@ -136,7 +139,7 @@ class BenchMotor(Motor):
         self.begin_move(self.home_position)
 
     def _motion(self) -> Motion:
-        return self._connected().read()
+        return self._connected().motion
 
     def _connected(self) -> bench.AxisRecord:
         if self._record is None:

@@ -247,8 +247,9 @@ class MicroManagerCamera(MicroManagerDevice, Camera):
         full_width, full_height = core.getImageWidth(), core.getImageHeight()
         width, height = self._width_px or full_width, self._height_px or full_height
         if core.hasProperty(self._label, "OnCameraCCDXSize"):
-            self._write_named(core, "OnCameraCCDXSize", width)
-            self._write_named(core, "OnCameraCCDYSize", height)
+            binning = core.getBinning(self._label)
+            self._write_named(core, "OnCameraCCDXSize", width * binning)
+            self._write_named(core, "OnCameraCCDYSize", height * binning)
         elif 0 < width <= full_width and 0 < height <= full_height:
             left, top = (full_width - width) // 2, (full_height - height) // 2
             core.setROI(self._label, left, top, width, height)

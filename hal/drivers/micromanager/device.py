@@ -152,7 +152,8 @@ class MicroManagerDevice(Device):
                 f"{self.driver} needs a {self.device_type.name}"
             )
         for name, value in self._properties.items():
-            if not core.isPropertyPreInit(self._label, name):
+            self._require_property(core, name)
+            if self._configuration or not self._is_pre_init(core, name):
                 self._write_named(core, name, value)
 
     def _load_one(self, core: mm.CMMCore, path: str) -> None:
@@ -174,8 +175,8 @@ class MicroManagerDevice(Device):
         with translated(f"loading {self._device}"):
             core.loadDevice(self._label, self._adapter, self._device)
             for name, value in self._properties.items():
-                self._require_property(core, name)
-                if core.isPropertyPreInit(self._label, name):
+                # Before it is initialised a device need not list all of its properties.
+                if core.hasProperty(self._label, name) and self._is_pre_init(core, name):
                     self._write_named(core, name, value)
             core.initializeDevice(self._label)
 
@@ -196,13 +197,12 @@ class MicroManagerDevice(Device):
         return tuple(self._describe(core, n) for n in names if n not in self.hidden_properties)
 
     def _require_property(self, core: mm.CMMCore, name: str) -> None:
-        # Before it is initialised a device need not list all of its properties.
-        ready = core.getDeviceInitializationState(self._label)
-        if ready is not mm.DeviceInitializationState.InitializedSuccessfully:
-            return
         if not core.hasProperty(self._label, name):
             names = ", ".join(core.getDevicePropertyNames(self._label))
             raise SettingError(f"properties: no property {name!r}; {self._device} has: {names}")
+
+    def _is_pre_init(self, core: mm.CMMCore, name: str) -> bool:
+        return core.isPropertyPreInit(self._label, name)
 
     def _write_named(self, core: mm.CMMCore, name: str, value: SettingValue) -> SettingValue:
         self._require_property(core, name)
@@ -218,7 +218,7 @@ class MicroManagerDevice(Device):
         ready = core.getDeviceInitializationState(self._label)
         is_fixed = (
             ready is mm.DeviceInitializationState.InitializedSuccessfully
-            and core.isPropertyPreInit(self._label, name)
+            and self._is_pre_init(core, name)
         )
         return Setting(
             name,

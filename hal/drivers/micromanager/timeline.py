@@ -14,8 +14,8 @@ class Timeline:
     _SMOOTHING = 0.1
 
     def __init__(self) -> None:
-        self._offset_ns: float | None = None
-        self._elapsed_ns = 0.0
+        self._distance_ns: int | None = None
+        self._count_ns = 0
         self._last_ns = 0
         self.interval_ns = 0.0
 
@@ -32,19 +32,19 @@ class Timeline:
             elapsed_ms: The device's count, or None where it has none: the arrival then counts.
             frames_on: By how many the frame's number is above the last one's.
         """
+        count_ns = arrival_ns if elapsed_ms is None else round(elapsed_ms * 1e6)
+        since_last_ns = count_ns - self._count_ns
         timestamp_ns = arrival_ns
         if elapsed_ms is not None:
-            elapsed_ns = elapsed_ms * 1e6
-            distance_ns = arrival_ns - elapsed_ns
-            if self._offset_ns is not None:
-                allowed_ns = self._offset_ns + self._DRIFT * (elapsed_ns - self._elapsed_ns)
-                distance_ns = min(distance_ns, allowed_ns)
-            self._offset_ns, self._elapsed_ns = distance_ns, elapsed_ns
-            timestamp_ns = round(distance_ns + elapsed_ns)
-        timestamp_ns = max(timestamp_ns, self._last_ns + 1)
+            distance_ns = arrival_ns - count_ns
+            if self._distance_ns is not None:
+                slack_ns = round(self._DRIFT * since_last_ns)
+                distance_ns = min(distance_ns, self._distance_ns + slack_ns)
+            self._distance_ns = distance_ns
+            timestamp_ns = distance_ns + count_ns
         if self._last_ns and frames_on > 0:
-            interval_ns = (timestamp_ns - self._last_ns) / frames_on
             weight = self._SMOOTHING if self.interval_ns else 1.0
-            self.interval_ns += weight * (interval_ns - self.interval_ns)
-        self._last_ns = timestamp_ns
-        return timestamp_ns
+            self.interval_ns += weight * (since_last_ns / frames_on - self.interval_ns)
+        self._count_ns = count_ns
+        self._last_ns = max(timestamp_ns, self._last_ns + 1)
+        return self._last_ns

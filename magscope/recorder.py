@@ -1,0 +1,221 @@
+"""The recording manager: tracks, telemetry and what comes with frames, from memory to disk."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from hal.clock import NS_PER_S
+from magscope.datatypes import MatrixBuffer
+from magscope.hardware import FocusMotorBase, HardwareManagerBase
+from magscope.motors import MotorManager
+from magscope.processes import ManagerProcessBase
+from magscope.protocol import Kind, pack
+from magscope.recording import (
+    AnnotationFile,
+    RecordingError,
+    TelemetryFile,
+    TracksBatch,
+    TracksFile,
+    mark_ended,
+    repair_directory,
+)
+from magscope.rig import RigFile
+from magscope.runtime import current
+from magscope.utils import registerwithscript
+
+WRITE_EVERY_S = 0.25
+
+
+class RecordingManager(ManagerProcessBase):
+    """Writes to the recording's directory, in a process of its own so that no disk delays a frame.
+
+    A disk that is full or gone stops the recording with an error, never the acquisition; it goes on
+    in new files when recording is switched on again.
+    """
+
+    quit_phase: ClassVar[int] = 2
+    status_fields = ("is_recording", "rows_saved")
+
+    def __init__(self, rig: RigFile) -> None:
+        super().__init__()
+        self._rig = rig
+        self._hardware: dict[str, tuple[str, ...]] = {}
+        self._buffers: dict[str, MatrixBuffer] = {}
+        self._tracks: TracksFile | None = None
+        self._files: dict[str, TelemetryFile | AnnotationFile] = {}
+        self._file_paths: dict[Path, tuple[str, Callable[[], int]]] = {}
+        self._annotation: tuple[str, tuple[str, ...]] = ("", ())
+        self._next_ns = 0
+
+    def describe(self, managers: list[HardwareManagerBase], camera_type: type) -> None:
+        """Take note of whose rows are to be recorded, with the units; before `start`."""
+        if self._rig.recording.motors:
+            self._hardware = {m.name: _columns(m) for m in managers}
+        if self._rig.recording.annotations:
+            self._annotation = (
+                getattr(camera_type, "annotation_name", ""),
+                tuple(getattr(camera_type, "annotation_columns", ())),
+            )
+
+    def setup(self) -> None:
+        """Attach to the buffers whose rows are recorded."""
+        names = [*self._hardware, *(["Annotations"] if self._annotation[1] else [])]
+        self._buffers = {
+            name: MatrixBuffer(create=False, locks=self.locks, name=name) for name in names
+        }
+        self._switch()
+
+    def seconds_to_next_loop(self) -> float:
+        """Write the rows that have gathered a few times a second."""
+        return (self._next_ns - current().clock.monotonic_ns()) / NS_PER_S
+
+    def do_main_loop(self) -> None:
+        """Write the rows that have gathered."""
+        now_ns = current().clock.monotonic_ns()
+        if now_ns >= self._next_ns:
+            self._next_ns = now_ns + int(WRITE_EVERY_S * NS_PER_S)
+            self._write_rows()
+
+    def save_tracks(self, batch: TracksBatch) -> None:
+        """Write a batch of positions; what `rows_saved` counts is on disk."""
+        if self._tracks is None:
+            return
+        try:
+            self._tracks.append(batch)
+        except RecordingError as error:
+            self._stop(error)
+            return
+        self._note(self._tracks.path, "tracks", lambda: 0)
+        self.publish(rows_saved=self._status["rows_saved"] + batch.n_records)
+
+    def set_acquisition_dir(self, value: str | Path | None) -> None:
+        """Choose the directory of the recording; what was open is closed."""
+        self._close()
+        super().set_acquisition_dir(value)
+        self._switch()
+
+    def set_acquisition_dir_on(self, value: bool) -> None:
+        """Switch recording on or off; on, after an error, tries again."""
+        self._close()
+        super().set_acquisition_dir_on(value)
+        self._switch()
+
+    @registerwithscript("note")
+    def note(self, text: str) -> None:
+        """Write a line of the experimenter's own into the log and the recording's notes."""
+        self.log("info", f"note: {text}")
+
+    def _switch(self) -> None:
+        directory = self._acquisition_dir
+        if not self._acquisition_dir_on or directory is None:
+            self.publish(is_recording=0)
+            return
+        started_ns = self.resources.started_ns
+        try:
+            self._tracks = TracksFile(
+                directory,
+                started_ns=started_ns,
+                recording_id=current().session,
+                file_start_ns=current().clock.now_ns(),
+            )
+            self._note(self._tracks.path, "tracks", lambda: 0)
+        except RecordingError as error:
+            self._stop(error)
+            return
+        for buffer in self._buffers.values():  # what came before is no part of this recording
+            buffer.read()
+        self.publish(is_recording=1)
+
+    def _write_rows(self) -> None:
+        for name, buffer in self._buffers.items():
+            rows = buffer.read()
+            if self._tracks is None or not len(rows) or self._acquisition_dir is None:
+                continue
+            try:
+                if name == "Annotations":
+                    self._write_annotations(self._acquisition_dir, rows)
+                else:
+                    self._write_telemetry(self._acquisition_dir, name, rows)
+            except RecordingError as error:
+                self._stop(error)
+
+    def _write_telemetry(self, directory: Path, name: str, rows: np.ndarray) -> None:
+        file = self._files.get(name)
+        if file is None:
+            file = TelemetryFile(
+                directory, name, self._hardware[name], started_ns=current().clock.now_ns()
+            )
+            self._files[name] = file
+            self._note(file.path, "telemetry", lambda: file.rows_saved)
+        assert isinstance(file, TelemetryFile)
+        file.append(np.round(rows[:, 0] * NS_PER_S).astype(np.int64), rows[:, 1:])
+
+    def _write_annotations(self, directory: Path, rows: np.ndarray) -> None:
+        file = self._files.get("Annotations")
+        if file is None:
+            name, columns = self._annotation
+            file = AnnotationFile(
+                directory,
+                name,
+                columns,
+                started_ns=current().clock.now_ns(),
+                recording_id=current().session,
+            )
+            self._files["Annotations"] = file
+            self._note(file.path, "annotation", lambda: file.rows_saved)
+        assert isinstance(file, AnnotationFile)
+        times_ns = self.resources.started_ns + rows[:, 1].astype(np.int64)
+        file.append(rows[:, 0].astype(np.uint64), times_ns.astype(np.uint64), rows[:, 2:])
+
+    def _note(self, path: Path, kind: str, rows: Callable[[], int]) -> None:
+        if path not in self._file_paths:
+            self._file_paths[path] = (kind, rows)
+            self._tell(path, kind, 0)
+
+    def _tell(self, path: Path, kind: str, rows: int) -> None:
+        self.send_control(pack(Kind.FILE, kind, rows, payload=path.name.encode()))
+
+    def _stop(self, error: RecordingError) -> None:
+        self.log("error", f"recording stopped: {error}")
+        self._close()
+        self.publish(is_recording=0)
+
+    def _close(self) -> None:
+        files: list[Any] = [*self._files.values()]
+        if self._tracks is not None:
+            files.append(self._tracks)
+            self._tell(self._tracks.path, "tracks", self._tracks.rows_saved)
+        self._tracks = None
+        self._files = {}
+        for file in files:
+            try:
+                file.close()
+            except RecordingError as error:
+                self.log("error", str(error))
+        for path, (kind, rows) in self._file_paths.items():
+            if kind != "tracks":
+                self._tell(path, kind, rows())
+
+    def shutdown(self) -> None:
+        """Write what has gathered and close the files; say so in the manifest if nobody else can."""
+        self._write_rows()
+        is_recording = self._tracks is not None
+        self._close()
+        for buffer in self._buffers.values():
+            if overwritten := buffer.overwritten:
+                self.log("warning", f"{overwritten} rows of {buffer.name} were never recorded")
+            buffer.close()
+        directory = self._acquisition_dir
+        if is_recording and directory is not None and current().owner_is_gone():
+            repair_directory(directory)
+            mark_ended(directory, "router died", ended_ns=current().clock.now_ns())
+
+
+def _columns(manager: HardwareManagerBase) -> tuple[str, ...]:
+    """Return the columns of a manager's rows after the time, units in their names."""
+    if isinstance(manager, (MotorManager, FocusMotorBase)):
+        unit = {"turn": "turns"}.get(manager.unit, manager.unit)
+        return (f"position_{unit}", f"target_{unit}", "is_at_target")
+    return tuple(f"column_{index}" for index in range(1, manager.buffer_shape[1]))

@@ -1,0 +1,102 @@
+"""The session's manifest: written at its start, completed at its end, whatever the end is."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from magscope.assembly import Parts
+from magscope.recording import (
+    DeviceRecord,
+    FileRecord,
+    Manifest,
+    RecordingError,
+    device_record,
+    installed_versions,
+    mark_ended,
+    repair_directory,
+    write_manifest,
+)
+from magscope.report import SessionReport
+from magscope.rig import to_toml
+from magscope.runtime import current
+
+if TYPE_CHECKING:
+    from magscope.scope import MagScope
+
+KINDS = {"Video": "video", "Z-LUT": "zlut", "Tracking": "tracks", "Motor": "telemetry"}
+
+
+class SessionRecord:
+    """Keeps `manifest.json` in the directory that the session records to, if it does."""
+
+    def __init__(self, scope: "MagScope", parts: Parts) -> None:
+        self._directory: Path | None = scope.record_dir
+        self._devices: dict[str, DeviceRecord] = {}
+        self._rows: dict[str, tuple[str, int]] = {}
+        self._manifest = Manifest(
+            session_id=current().session,
+            started_ns=parts.started_ns,
+            seed=scope.seed,
+            rig_file=to_toml(scope.rig),
+            versions=installed_versions(),
+        )
+
+    def begin(self) -> None:
+        """Write the manifest of a session that runs.
+
+        Raises:
+            RecordingError: The directory is missing or can not be written to.
+        """
+        if self._directory is not None:
+            write_manifest(self._directory, self._manifest)
+
+    def device(self, role: str, facts: dict[str, Any]) -> None:
+        """Take note of a device as its manager describes it."""
+        described = ("vendor", "model", "serial", "driver", "is_real")
+        self._devices[role] = device_record(
+            role,
+            {key: facts[key] for key in described if key in facts},
+            options=facts.get("options"),
+            settings=facts.get("settings"),
+        )
+        if self._directory is not None:
+            self._manifest = replace(self._manifest, devices=tuple(self._devices.values()))
+            write_manifest(self._directory, self._manifest)
+
+    def file(self, kind: str, rows: int, name: str) -> None:
+        """Take note of a recorded file and of the rows in it so far."""
+        self._rows[name] = (kind, rows)
+
+    def end(self, report: SessionReport) -> str:
+        """Repair what a killed writer left, complete the manifest, and return a problem or ""."""
+        if self._directory is None:
+            return ""
+        crashed = [p.name for p in report.processes if p.outcome != "clean"]
+        try:
+            if crashed:
+                repair_directory(self._directory)
+            mark_ended(
+                self._directory,
+                "clean" if report.is_clean else "failed",
+                ended_ns=current().clock.now_ns(),
+                devices=tuple(self._devices.values()),
+                files=self._files(self._directory),
+                frames=asdict(report.frames),
+                processes=tuple(asdict(p) for p in report.processes),
+                errors=report.errors,
+            )
+        except RecordingError as error:
+            return str(error)
+        return ""
+
+    def _files(self, directory: Path) -> tuple[FileRecord, ...]:
+        records = []
+        for path in sorted(directory.iterdir()):
+            kind = KINDS.get(path.name.split(" ")[0])
+            if path.name in self._rows:
+                records.append(
+                    FileRecord(self._rows[path.name][0], path.name, self._rows[path.name][1])
+                )
+            elif kind is not None and path.is_file():
+                records.append(FileRecord(kind, path.name))
+        return tuple(records)

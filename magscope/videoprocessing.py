@@ -1,0 +1,313 @@
+"""The video processor manager: it hands stacks to its workers and takes care of them."""
+
+import json
+import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from hal.clock import NS_PER_S
+from magscope.channel import Channel
+from magscope.datatypes import VideoBuffer
+from magscope.processes import HEARTBEAT_S, ManagerProcessBase, signal_name
+from magscope.protocol import Kind, pack
+from magscope.rig import RigFile
+from magscope.runtime import current
+from magscope.utils import AcquisitionMode, Message, PoolVideoFlag, registerwithscript
+from magscope.videowork import Result, Search, Task
+from magscope.videoworker import VideoWorker
+from magscope.zlut import load_zlut
+
+HOLD_LIMIT_S = 1.5
+TASK_LIMIT_S = 30.0
+FINISH_S = 1.5
+EXIT_S = 0.5
+SEARCHES = 10
+
+
+@dataclass(eq=False)
+class _Hand:
+    """A worker and what it is doing; `number` is its mark on the flag."""
+
+    number: int
+    worker: VideoWorker
+    channel: Channel
+    is_ready: bool = False
+    task: Task | None = None
+    since_ns: int = 0
+    stacks: int = 0
+    force: str = ""
+
+
+class VideoProcessorManager(ManagerProcessBase):
+    """Owns the pool: hands out stacks, takes in results, replaces workers that died or hang.
+
+    It is the one writer of the busy count, and the one that makes the flag RUNNING. A worker copies
+    what it needs and gives the stack back at once, so several work at the same time.
+    """
+
+    quit_phase: ClassVar[int] = 1
+    status_fields = (
+        "processed", "lost", "tracks_rows", "first_track_ns", "acquisition_on", "mode",
+    )  # fmt: skip
+
+    def __init__(self, rig: RigFile) -> None:
+        super().__init__()
+        self._rig = rig
+        self._hands: list[_Hand] = []
+        self._hired = 0
+        self._sequence = 0
+        self._zlut: tuple[Path, int] | None = None
+        self._zluts_set = 0
+        self._searches_left = SEARCHES if rig.beads.rois == "auto" else 0
+        self._is_recording_video = True
+
+    def setup(self) -> None:
+        """Start the workers."""
+        for _ in range(self.settings["video processors n"]):
+            self._hire()
+        if self._rig.beads.zlut is not None:
+            self.set_zlut(self._rig.beads.zlut)
+        self._publish_mode()
+
+    def wait_sources(self) -> Sequence[Any]:
+        """Wake for a new stack, a result, and a worker's end."""
+        return (
+            self.resources.bells["video"],
+            *(hand.channel for hand in self._hands if not hand.channel.is_broken),
+            *(hand.worker for hand in self._hands),
+        )
+
+    def seconds_to_next_loop(self) -> float:
+        """Look after busy workers before their time is over."""
+        return HOLD_LIMIT_S / 3 if any(hand.task for hand in self._hands) else HEARTBEAT_S
+
+    def do_main_loop(self) -> None:
+        """Take in results, bury the dead, hand out what waits."""
+        self.resources.bells["video"].clear()
+        for hand in list(self._hands):
+            self._take_in(hand)
+            if not hand.worker.is_alive():
+                self._bury(hand)
+                self._hire()
+        self._end_hanging()
+        self._hand_out()
+
+    def _hire(self) -> None:
+        self._hired += 1
+        mine, its = current().pipe()
+        worker = VideoWorker(
+            f"VideoWorker-{self._hired}",
+            its,
+            self.locks,
+            self.shared_values,
+            self.resources.bells["camera"],
+        )
+        hand = _Hand(self._hired, worker, Channel(mine))
+        self._hands.append(hand)
+        worker.start()
+        self._tell(hand, "starting")
+
+    def _hand_out(self) -> None:
+        buffer = self.video_buffer
+        assert buffer is not None
+        for hand in self._hands:
+            if not self._acquisition_on or not buffer.check_read_stack():
+                return
+            if not hand.is_ready or hand.task is not None:
+                continue
+            flag = self.shared_values.video_process_flag
+            epoch = flag.claim(hand.number, buffer.check_read_stack)
+            if epoch is None:
+                return
+            hand.task = self._task(epoch, hand.number, buffer)
+            hand.since_ns = current().clock.monotonic_ns()
+            self._count_busy()
+            hand.channel.post(pickle.dumps(hand.task, pickle.HIGHEST_PROTOCOL))
+            self._tell(hand, "busy")
+
+    def _task(self, epoch: int, owner: int, buffer: VideoBuffer) -> Task:
+        mode = self._acquisition_mode
+        records = self._acquisition_dir_on and self._acquisition_dir is not None
+        needs_rois = mode is not AcquisitionMode.FULL_VIDEO
+        search = None
+        if needs_rois and not self.bead_rois and self._searches_left:
+            self._searches_left -= 1
+            search = Search(self.settings["bead roi width"], self._rig.beads.max_beads)
+        saves_video = records and self._is_recording_video and search is None
+        sequence = None
+        if records and mode.tracks and self.bead_rois:
+            sequence, self._sequence = self._sequence, self._sequence + 1
+        return Task(
+            epoch,
+            owner,
+            mode,
+            {
+                bead: roi
+                for bead, roi in self.bead_rois.items()
+                if roi[1] <= buffer.image_shape[0] and roi[3] <= buffer.image_shape[1]
+            },
+            self.resources.nm_per_px,
+            sequence=sequence,
+            zlut=self._zlut,
+            video_dir=self._acquisition_dir if saves_video else None,
+            search=search,
+        )
+
+    def _take_in(self, hand: _Hand) -> None:
+        try:
+            while (raw := hand.channel.receive()) is not None:
+                result: Result | None = pickle.loads(raw)
+                if result is None:
+                    hand.is_ready = True
+                elif hand.task is not None and result.epoch == hand.task.epoch:
+                    self._settle(hand, hand.task, result)
+                self._tell(hand, "idle")
+        except EOFError:
+            hand.channel.break_off()
+
+    def _settle(self, hand: _Hand, task: Task, result: Result) -> None:
+        hand.task = None
+        hand.stacks += 1
+        self._count_busy()
+        n_images = self.video_buffer.n_images if self.video_buffer else 0
+        if result.problem:
+            # A task that failed before it gave its stack back has given it back all the same.
+            self.publish(lost=self._status["lost"] + n_images)
+            self.log(
+                "error",
+                f"stack {task.epoch} lost ({n_images} frames): {result.problem}\n{result.details}",
+            )
+            return
+        changes = {"processed": self._status["processed"] + n_images}
+        if result.rows:
+            changes["tracks_rows"] = self._status["tracks_rows"] + result.rows
+            if not self._status["first_track_ns"]:
+                changes["first_track_ns"] = current().clock.now_ns()
+        self.publish(**changes)
+        if result.batch is not None:
+            self.send_ipc(Message("RecordingManager", "save_tracks", result.batch))
+        if result.recording_problem and self._is_recording_video:
+            self._is_recording_video = False
+            self.log("error", f"video is no longer recorded: {result.recording_problem}")
+        if task.search is not None:
+            self._found(result.rois or [])
+
+    def _found(self, rois: list[tuple[int, int, int, int]]) -> None:
+        if self.bead_rois:
+            return
+        if rois:
+            self._searches_left = 0
+            self.log("info", f"found {len(rois)} beads")
+            self.set_bead_rois(rois)
+            self.send_ipc(Message(ManagerProcessBase, "set_bead_rois", dict(self.bead_rois)))
+        elif not self._searches_left:
+            self.log("warning", "found no beads in the first frames: give [beads] rois")
+
+    def _bury(self, hand: _Hand) -> None:
+        """Settle what a dead worker leaves: its stack, its place in the busy count."""
+        self._hands.remove(hand)
+        hand.worker.join()
+        exit_code = hand.worker.exitcode
+        hand.worker.forget()
+        hand.channel.break_off()
+        hand.channel.end.close()
+        if self.shared_values.video_process_flag.finish_for_dead(hand.number):
+            self.resources.bells["camera"].ring()
+        frames = 0
+        if hand.task is not None and self.video_buffer is not None:
+            frames = self.video_buffer.n_images
+            self.publish(lost=self._status["lost"] + frames)
+        self._count_busy()
+        outcome = hand.force or ("clean" if exit_code == 0 and self._has_quit else "crashed")
+        self._tell(hand, "gone", outcome=outcome, exit_code=exit_code)
+        if outcome != "clean":
+            lost = f", {frames} frames lost" if frames else ""
+            self.log("error", f"{hand.worker.name} died: {signal_name(exit_code)}{lost}")
+
+    def _end_hanging(self) -> None:
+        """Kill a worker that holds a stack, or works on one, for too long."""
+        flag = self.shared_values.video_process_flag
+        now_ns = current().clock.monotonic_ns()
+        for hand in self._hands:
+            if hand.task is None or hand.force:
+                continue
+            busy_s = (now_ns - hand.since_ns) / NS_PER_S
+            holds = flag.read()[:2] == (PoolVideoFlag.RUNNING, hand.number)
+            if busy_s > TASK_LIMIT_S or (holds and busy_s > HOLD_LIMIT_S):
+                hand.force = "killed"
+                self.log("error", f"{hand.worker.name} hangs in stack {hand.task.epoch}: killed")
+                hand.worker.kill()
+
+    def _count_busy(self) -> None:
+        busy = sum(hand.task is not None for hand in self._hands)
+        self.shared_values.video_process_busy_count.value = busy
+
+    def _tell(
+        self, hand: _Hand, state: str, *, outcome: str = "", exit_code: int | None = None
+    ) -> None:
+        facts = {
+            "name": hand.worker.name,
+            "pid": hand.worker.pid,
+            "state": state,
+            "stacks": hand.stacks,
+            "outcome": outcome,
+            "exit_code": exit_code,
+            "traceback": "",
+        }
+        self.send_control(pack(Kind.WORKER, payload=json.dumps(facts).encode()))
+
+    @registerwithscript("set_zlut")
+    def set_zlut(self, path: str | Path | None) -> None:
+        """Look heights up in this Z-LUT file from now on; None: track x and y alone."""
+        if path is None:
+            self._zlut = None
+            return
+        load_zlut(path, roi_px=self.settings["bead roi width"])
+        self._zluts_set += 1
+        self._zlut = (Path(path), self._zluts_set)
+
+    def set_acquisition_on(self, value: bool) -> None:
+        """Switch the processing of frames on or off."""
+        super().set_acquisition_on(value)
+        self._publish_mode()
+
+    def set_acquisition_mode(self, mode: AcquisitionMode | str) -> None:
+        """Choose what becomes of the frames."""
+        super().set_acquisition_mode(mode)
+        self._publish_mode()
+
+    def set_acquisition_dir_on(self, value: bool) -> None:
+        """Switch recording on or off; on, after an error, tries again."""
+        super().set_acquisition_dir_on(value)
+        self._is_recording_video = True
+        self._sequence = 0 if value else self._sequence
+
+    def _publish_mode(self) -> None:
+        mode = list(AcquisitionMode).index(self._acquisition_mode)
+        self.publish(acquisition_on=self._acquisition_on, mode=mode)
+
+    def shutdown(self) -> None:
+        """Let the workers finish what they have, and end them; make those that do not."""
+        self._acquisition_on = False
+        self._wait_for(FINISH_S, lambda: not any(hand.task for hand in self._hands))
+        for hand in self._hands:
+            hand.channel.post(pickle.dumps(None))
+        for force in ("", "terminated", "killed"):
+            self._wait_for(EXIT_S, lambda: not self._hands)
+            for hand in self._hands if force else ():
+                hand.force = force
+                (hand.worker.kill if force == "killed" else hand.worker.terminate)()
+        self._wait_for(EXIT_S, lambda: not self._hands)
+
+    def _wait_for(self, seconds: float, is_done: Any) -> None:
+        clock = current().clock
+        deadline_ns = clock.monotonic_ns() + int(seconds * NS_PER_S)
+        while not is_done() and (left_ns := deadline_ns - clock.monotonic_ns()) > 0:
+            current().wait(self.wait_sources(), timeout_s=left_ns / NS_PER_S)
+            self.resources.bells["video"].clear()
+            for hand in list(self._hands):
+                self._take_in(hand)
+                if not hand.worker.is_alive():
+                    self._bury(hand)

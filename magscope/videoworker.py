@@ -1,0 +1,88 @@
+"""A worker of the video pool: a process that does one stack after another."""
+
+import pickle
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from magscope.channel import Channel
+from magscope.datatypes import MatrixBuffer, VideoBuffer
+from magscope.flag import IllegalTransitionError
+from magscope.processes import InterprocessValues
+from magscope.runtime import Bell, Endpoint, RuntimeProcess, current
+from magscope.videowork import Result, StackProcessor, Task
+
+
+class VideoWorker(RuntimeProcess):
+    """Takes tasks from the video processor manager, one at a time, until its pipe ends.
+
+    Args:
+        name: The worker's own name; one that takes a dead worker's place has another.
+        end: Its end of the pipe to the manager.
+        locks: Of the shared buffers.
+        shared_values: The pool's flag.
+        camera_bell: Rung when a stack may be released.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        end: Endpoint,
+        locks: Mapping[str, Any],
+        shared_values: InterprocessValues,
+        camera_bell: Bell,
+    ) -> None:
+        super().__init__(name=name)
+        self._end = end
+        self._locks = locks
+        self._shared_values = shared_values
+        self._camera_bell = camera_bell
+
+    def own_ends(self) -> Sequence[Endpoint]:
+        """Return the pipe end that this process alone keeps open."""
+        return (self._end,)
+
+    def run(self) -> None:
+        """Work until told to stop, or until the manager is gone."""
+        runtime = current()
+        runtime.enter(self)
+        channel = Channel(self._end)
+        processor = StackProcessor(
+            VideoBuffer(create=False, locks=self._locks),
+            MatrixBuffer(create=False, locks=self._locks, name="TracksBuffer"),
+            MatrixBuffer(create=False, locks=self._locks, name="ProfilesBuffer"),
+            self._finish,
+        )
+        self._answer(channel, None)
+        while True:
+            runtime.wait([channel])
+            try:
+                raw = channel.receive()
+            except EOFError:
+                return
+            if raw is None:
+                continue
+            task: Task | None = pickle.loads(raw)
+            if task is None:
+                return
+            self._answer(channel, self._do(processor, task))
+
+    def _do(self, processor: StackProcessor, task: Task) -> Result:
+        try:
+            return processor.do(task)
+        except Exception as error:  # one stack's failure must not end the worker
+            return Result(task.epoch, problem=f"{error!r}", details=traceback.format_exc())
+
+    def _finish(self, task: Task) -> None:
+        try:
+            self._shared_values.video_process_flag.finish(task.owner, task.epoch)
+        except IllegalTransitionError:
+            # It was taken for dead and its stack given back: what it has is no longer its own.
+            raise SystemExit(1) from None
+        self._camera_bell.ring()
+
+    @staticmethod
+    def _answer(channel: Channel, result: Result | None) -> None:
+        if channel.post(pickle.dumps(result, pickle.HIGHEST_PROTOCOL)):
+            while channel.wants_room:
+                current().wait((), [channel])
