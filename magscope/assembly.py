@@ -109,7 +109,11 @@ def assemble(scope: "MagScope") -> Parts:
                 bead_rois={} if rois == "auto" else dict(enumerate(rois)),
             )
         )
-    scope.recording_manager.describe(hardware, scope.camera_manager.camera_type)
+    records = scope.rig.recording
+    scope.recording_manager.describe(
+        hardware if records.motors else (),
+        scope.camera_manager.camera_type if records.annotations else None,
+    )
     return parts
 
 

@@ -11,9 +11,8 @@ from hal.clock import NS_PER_S
 from hal.device import SettingValue
 from hal.errors import DisconnectedError, OptionError
 from magscope.datatypes import MatrixBuffer, VideoBuffer
-from magscope.devices import DeviceHolder
+from magscope.devices import DeviceHolder, DeviceSpec
 from magscope.processes import HEARTBEAT_S, ManagerProcessBase
-from magscope.rig import CameraEntry, RigFile
 from magscope.runtime import Bell, current
 from magscope.utils import PoolVideoFlag
 
@@ -260,12 +259,12 @@ class CameraManager(ManagerProcessBase):
     makes_video_buffer: ClassVar[bool] = True
     status_fields = ("purged", "discarded", "device_lost", "mean_mfps")
 
-    def __init__(self, rig: RigFile) -> None:
+    def __init__(self, spec: DeviceSpec, nm_per_px: float) -> None:
         super().__init__()
         self.camera: CameraBase | None = None
-        self._entry: CameraEntry = rig.camera
-        self._nm_per_px = rig.nm_per_px
-        self._holder = DeviceHolder("camera", rig.camera, rig.directory)
+        self._spec = spec
+        self._nm_per_px = nm_per_px
+        self._holder = DeviceHolder(spec)
         self._feed: Feed
         self._annotations: MatrixBuffer | None = None
         self._first_ns = 0
@@ -276,7 +275,7 @@ class CameraManager(ManagerProcessBase):
     @property
     def camera_type(self) -> type:
         """The class of the camera; raises a DriverError if there is none."""
-        return type(self.camera) if self.camera is not None else self._holder.driver()
+        return type(self.camera) if self.camera is not None else self._spec.load()
 
     @camera_type.setter
     def camera_type(self, camera_type: type | None) -> None:
@@ -314,12 +313,12 @@ class CameraManager(ManagerProcessBase):
         if self.camera is not None:
             return LegacyFeed(self.camera)
         self._holder.join(self.resources)
-        if issubclass(self._holder.driver(), Camera):
+        if issubclass(self._spec.load(), Camera):
             return HalFeed(self._holder, self._annotations)
-        camera = self._holder.driver()(**self._entry.options)
+        camera = self._spec.load()(**self._spec.options)
         if not isinstance(camera, CameraBase):
             raise OptionError(
-                f"camera driver {self._entry.driver!r} is neither a hal.Camera nor a CameraBase"
+                f"camera driver {self._spec.driver!r} is neither a hal.Camera nor a CameraBase"
             )
         return LegacyFeed(camera)
 

@@ -1,47 +1,68 @@
 """A device in its manager's process: made from the rig file, opened, described, closed."""
 
 import json
-from dataclasses import asdict
+import sys
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
-from hal.device import Device, DeviceContext
+from hal.device import Device, DeviceContext, SettingValue
 from hal.errors import DriverError
 from hal.registry import create, load_driver
 from magscope.processes import ManagerProcessBase, Resources
 from magscope.protocol import Kind, pack
-from magscope.rig import CameraEntry, make_importable
 from magscope.runtime import SharedMemory, current
 
 Kindred = TypeVar("Kindred", bound=Device)
 
 
-class DeviceHolder:
-    """Makes a device where it is used, from what the rig file says of it.
+@dataclass(frozen=True)
+class DeviceSpec:
+    """What the rig file says of one device.
 
-    Args:
+    Attributes:
         role: `camera`, or the motor's name; what errors and the manifest call it.
-        entry: The rig file's section.
+        driver: A registered driver, or `package.module:Class`.
+        options: Keywords of the driver's constructor.
+        settings: Set on the open device, in this order.
         directory: Where `module:Class` drivers may stand, besides the installed ones.
+        clip: Whether a target outside the axis is moved to its end instead of being refused.
+        on_exit: Whether a motor is stopped at the end or left holding its position.
+        telemetry_hz: How often a second a moving motor's position is written down.
     """
 
-    def __init__(self, role: str, entry: CameraEntry, directory: Path | None) -> None:
-        self.role = role
+    role: str
+    driver: str
+    options: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, SettingValue] = field(default_factory=dict)
+    directory: Path | None = None
+    clip: bool = False
+    on_exit: Literal["stop", "hold"] = "stop"
+    telemetry_hz: float = 20.0
+
+    def load(self) -> type:
+        """Return the driver's class; raises a DriverError if there is none.
+
+        The rig file's directory goes to the end of `sys.path`: nothing installed is hidden by it.
+        """
+        if self.directory is not None and str(self.directory) not in sys.path:
+            sys.path.append(str(self.directory))
+        return load_driver(self.driver)
+
+
+class DeviceHolder:
+    """Makes a device where it is used, from what the rig file says of it."""
+
+    def __init__(self, spec: DeviceSpec) -> None:
+        self.spec = spec
         self.started_ns = 0
-        self._entry = entry
-        self._directory = directory
         self._device: Device | None = None
         self._context: DeviceContext | None = None
         self._blocks: dict[str, SharedMemory] = {}
 
-    def driver(self) -> type:
-        """Return the driver's class; raises a DriverError if there is none."""
-        make_importable(self._directory)
-        return load_driver(self._entry.driver)
-
     def shared_memory(self) -> dict[str, int]:
         """Return the names and sizes of the memory that it shares with other devices."""
-        return dict(getattr(self.driver(), "shared_memory", {}))
+        return dict(getattr(self.spec.load(), "shared_memory", {}))
 
     def join(self, resources: Resources) -> None:
         """Join the session, in the manager's process."""
@@ -61,28 +82,28 @@ class DeviceHolder:
         Raises:
             DeviceError: It can not be made or opened, or refuses a setting.
         """
-        self.driver()
-        device = create(self._entry.driver, self._entry.options, self._context)
+        self.spec.load()
+        device = create(self.spec.driver, self.spec.options, self._context)
         if not isinstance(device, kind):
             raise DriverError(
-                f"driver {self._entry.driver!r} is a {type(device).__name__}, "
-                f"but {self.role} needs a {kind.__name__}"
+                f"driver {self.spec.driver!r} is a {type(device).__name__}, "
+                f"but {self.spec.role} needs a {kind.__name__}"
             )
         self._device = device
         device.open()
-        for name, value in self._entry.settings.items():
+        for name, value in self.spec.settings.items():
             device.set(name, value)
         return device
 
     def report(self, manager: ManagerProcessBase) -> None:
         """Tell the router what the device is, for the manifest."""
-        facts: dict[str, Any] = {"driver": self._entry.driver}
+        facts: dict[str, Any] = {"driver": self.spec.driver}
         if self._device is not None:
             facts |= asdict(self._device.identity)
             facts["settings"] = {s.name: self._device.get(s.name) for s in self._device.settings}
-        facts["options"] = dict(self._entry.options)
+        facts["options"] = dict(self.spec.options)
         payload = json.dumps(facts, default=str).encode()
-        manager.send_control(pack(Kind.DEVICE, self.role, payload=payload))
+        manager.send_control(pack(Kind.DEVICE, self.spec.role, payload=payload))
 
     def close(self) -> None:
         """Close the device, and let go of the memory."""

@@ -1,5 +1,6 @@
 """The manager of one HAL motor: it moves it, watches it, and writes down where it is."""
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -8,10 +9,9 @@ from hal.clock import NS_PER_S
 from hal.device import SettingValue
 from hal.errors import DeviceError, DriverError
 from hal.motor import FocusMotor, Motor
-from magscope.devices import DeviceHolder
+from magscope.devices import DeviceHolder, DeviceSpec
 from magscope.hardware import HardwareManagerBase
 from magscope.processes import LATER
-from magscope.rig import MotorEntry, RigFile
 from magscope.runtime import current
 from magscope.utils import registerwithscript
 
@@ -27,22 +27,20 @@ class MotorManager(HardwareManagerBase):
     `telemetry_hz` times a second; while it stands, once a second.
 
     Args:
-        name: The motor's name in the rig file; messages reach it under it.
-        entry: The rig file's section.
-        rig: The rig file.
+        spec: What the rig file says of it; messages reach it under its role there.
     """
 
     _one_per_name: ClassVar[bool] = True
     buffer_shape = (10_000, len(COLUMNS))
 
-    def __init__(self, name: str, entry: MotorEntry, rig: RigFile) -> None:
-        super().__init__(name)
-        self._entry = entry
-        self._holder = DeviceHolder(name, entry, rig.directory)
+    def __init__(self, spec: DeviceSpec) -> None:
+        super().__init__(spec.role)
+        self._spec = spec
+        self._holder = DeviceHolder(spec)
         self._motor: Motor
         self._next_ns = 0
         self._waiting: list[tuple[int, str]] = []
-        self.unit: str = self._holder.driver().unit
+        self.unit: str = getattr(spec.load(), "unit", "")
 
     def device_memory(self) -> dict[str, int]:
         """Return the names and sizes of the memory that the motor shares with other devices."""
@@ -61,7 +59,7 @@ class MotorManager(HardwareManagerBase):
         if self._is_connected:
             self._is_connected = False
             try:
-                if self._entry.on_exit == "stop":
+                if self._spec.on_exit == "stop":
                     self._motor.stop()
             finally:
                 self._holder.close()
@@ -87,7 +85,7 @@ class MotorManager(HardwareManagerBase):
         ]
         if self._buffer is not None:
             self._buffer.write(np.array([row]))
-        period_s = 1.0 / self._entry.telemetry_hz if is_moving else IDLE_TELEMETRY_S
+        period_s = 1.0 / self._spec.telemetry_hz if is_moving else IDLE_TELEMETRY_S
         self._next_ns = clock.monotonic_ns() + int(period_s * NS_PER_S)
         if not is_moving:
             self._arrive()
@@ -150,7 +148,7 @@ class MotorManager(HardwareManagerBase):
 
     def _within(self, target: float) -> float:
         axis = self._motor.axis
-        return min(max(target, axis.lower), axis.upper) if self._entry.clip else target
+        return min(max(target, axis.lower), axis.upper) if self._spec.clip else target
 
     def _speed_setting(self) -> str:
         for setting in self._motor.settings:
@@ -159,21 +157,21 @@ class MotorManager(HardwareManagerBase):
         raise DeviceError(f"{self.name} has no speed that can be set")
 
 
-def motor_managers(rig: RigFile) -> list[HardwareManagerBase]:
+def motor_managers(specs: Iterable[DeviceSpec]) -> list[HardwareManagerBase]:
     """Return a manager for each motor of the rig file.
 
     Raises:
         DriverError: A driver is missing, broken, or no motor's.
     """
     managers: list[HardwareManagerBase] = []
-    for name, entry in rig.motors.items():
-        driver = DeviceHolder(name, entry, rig.directory).driver()
+    for spec in specs:
+        driver = spec.load()
         if issubclass(driver, Motor):
-            managers.append(MotorManager(name, entry, rig))
+            managers.append(MotorManager(spec))
         elif issubclass(driver, HardwareManagerBase):
-            manager = driver(**entry.options)
-            manager.name = name
+            manager = driver(**spec.options)
+            manager.name = spec.role
             managers.append(manager)
         else:
-            raise DriverError(f"motor {name}: driver {entry.driver!r} is no motor")
+            raise DriverError(f"motor {spec.role}: driver {spec.driver!r} is no motor")
     return managers

@@ -201,6 +201,9 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         """Return the pipe ends that this process alone keeps open."""
         return () if self._resources is None else (self._resources.end,)
 
+    def _warm_up(self) -> None:
+        """Do what needs neither the buffers nor the others, while the camera is being opened."""
+
     @abstractmethod
     def setup(self) -> None:
         """Prepare, in the new process: open devices, make what can not be sent to it."""
@@ -242,6 +245,7 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
 
     def _settle_in(self) -> None:
         self._board = Board(self.resources.names, create=False)
+        self._warm_up()
         if not self.makes_video_buffer:
             self._await_go()
         if not self._running:

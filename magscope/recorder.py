@@ -1,6 +1,6 @@
 """The recording manager: tracks, telemetry and what comes with frames, from memory to disk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,7 +21,6 @@ from magscope.recording import (
     mark_ended,
     repair_directory,
 )
-from magscope.rig import RigFile
 from magscope.runtime import current
 from magscope.utils import registerwithscript
 
@@ -38,9 +37,8 @@ class RecordingManager(ManagerProcessBase):
     quit_phase: ClassVar[int] = 2
     status_fields = ("is_recording", "rows_saved")
 
-    def __init__(self, rig: RigFile) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._rig = rig
         self._hardware: dict[str, tuple[str, ...]] = {}
         self._buffers: dict[str, MatrixBuffer] = {}
         self._tracks: TracksFile | None = None
@@ -49,15 +47,13 @@ class RecordingManager(ManagerProcessBase):
         self._annotation: tuple[str, tuple[str, ...]] = ("", ())
         self._next_ns = 0
 
-    def describe(self, managers: list[HardwareManagerBase], camera_type: type) -> None:
+    def describe(self, managers: Iterable[HardwareManagerBase], camera_type: type | None) -> None:
         """Take note of whose rows are to be recorded, with the units; before `start`."""
-        if self._rig.recording.motors:
-            self._hardware = {m.name: _columns(m) for m in managers}
-        if self._rig.recording.annotations:
-            self._annotation = (
-                getattr(camera_type, "annotation_name", ""),
-                tuple(getattr(camera_type, "annotation_columns", ())),
-            )
+        self._hardware = {m.name: _columns(m) for m in managers}
+        self._annotation = (
+            getattr(camera_type, "annotation_name", ""),
+            tuple(getattr(camera_type, "annotation_columns", ())),
+        )
 
     def setup(self) -> None:
         """Attach to the buffers whose rows are recorded."""

@@ -10,8 +10,8 @@ Roi = tuple[int, int, int, int]
 _BIN_PX = 4
 # A patch stands out when its energy is this many spreads of the field's own above its median.
 _SPREADS = 12.0
-# Part of a crop's variance that the radial profile explains: 0.01 in noise, 0.3 and more for a
-# bead out of focus, 0.8 for a sharp one.
+# Part of the variance that the radial profile explains in each quarter of a crop: 0 in noise, 0.3
+# and more for a faint bead, 0.9 for a clear one.
 _SMALLEST_SYMMETRY = 0.15
 _CENTRINGS = 2
 _CANDIDATES_PER_BEAD = 4

@@ -15,6 +15,7 @@ from magscope.assembly import Parts, assemble
 from magscope.beadlock import BeadLockManager
 from magscope.camera import CameraManager
 from magscope.channel import Channel
+from magscope.devices import DeviceSpec
 from magscope.hardware import HardwareManagerBase
 from magscope.ledger import Ledger
 from magscope.motors import motor_managers
@@ -27,7 +28,7 @@ from magscope.processes import (
 from magscope.protocol import Envelope, Frame, Kind, MessageError, arguments, pack
 from magscope.recorder import RecordingManager
 from magscope.report import LogLine, ProcessReport, SessionReport, Snapshot
-from magscope.rig import RigFile, load_rig
+from magscope.rig import CameraEntry, RigFile, load_rig
 from magscope.router import Peer, Router
 from magscope.runtime import Bell, current
 from magscope.scripting import ScriptManager
@@ -67,18 +68,28 @@ class MagScope(metaclass=SingletonMeta):
         self.report = SessionReport()
         self._settings: dict[str, Any] = checked(self.rig.settings)
         self._settings_path: Path | None = None
-        self.camera_manager = CameraManager(self.rig)
-        self.video_processor_manager = VideoProcessorManager(self.rig)
+        beads = self.rig.beads
+        self.camera_manager = CameraManager(
+            self._spec("camera", self.rig.camera), self.rig.nm_per_px
+        )
+        self.video_processor_manager = VideoProcessorManager(
+            max_beads=beads.max_beads if beads.rois == "auto" else 0, zlut=beads.zlut
+        )
         self.beadlock_manager = BeadLockManager()
         self.script_manager = ScriptManager()
         self.zlut_manager = ZLutManager()
-        self.recording_manager = RecordingManager(self.rig)
-        self._hardware: list[HardwareManagerBase] = motor_managers(self.rig)
+        self.recording_manager = RecordingManager()
+        self._hardware: list[HardwareManagerBase] = motor_managers(
+            self._spec(name, entry) for name, entry in self.rig.motors.items()
+        )
         self._observers: list[tuple[Callable[[Snapshot], None], float]] = []
         self._parts: Parts | None = None
         self._bell: Bell | None = None
         self._stops = 0
         self._new_settings: deque[Mapping[str, Any]] = deque()
+
+    def _spec(self, role: str, entry: CameraEntry) -> DeviceSpec:
+        return DeviceSpec(role, directory=self.rig.directory, **entry.model_dump())
 
     @property
     def managers(self) -> list[ManagerProcessBase]:

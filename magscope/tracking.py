@@ -101,7 +101,7 @@ def radial_profiles(images: np.ndarray, centres_px: np.ndarray) -> np.ndarray:
         np.minimum(radii, n_bins, out=radii)  # one more bin for what lies farther out
         m = len(radii)
         radii += (np.arange(m) * (n_bins + 1.0))[:, None, None]
-        weights = images[part] + _PIXEL_TALLY
+        weights = np.add(images[part], _PIXEL_TALLY, dtype=np.float64)
         tallies = np.bincount(
             radii.astype(np.intp).ravel(), weights.ravel(), minlength=m * (n_bins + 1)
         ).reshape(m, n_bins + 1)[:, :n_bins]

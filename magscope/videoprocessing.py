@@ -12,7 +12,6 @@ from magscope.channel import Channel
 from magscope.datatypes import VideoBuffer
 from magscope.processes import HEARTBEAT_S, ManagerProcessBase, signal_name
 from magscope.protocol import Kind, pack
-from magscope.rig import RigFile
 from magscope.runtime import current
 from magscope.utils import AcquisitionMode, Message, PoolVideoFlag, registerwithscript
 from magscope.videowork import Result, Search, Task
@@ -45,6 +44,10 @@ class VideoProcessorManager(ManagerProcessBase):
 
     It is the one writer of the busy count, and the one that makes the flag RUNNING. A worker copies
     what it needs and gives the stack back at once, so several work at the same time.
+
+    Args:
+        max_beads: Find so many beads in the first frames; 0: do not look for any.
+        zlut: The Z-LUT file to begin with.
     """
 
     quit_phase: ClassVar[int] = 1
@@ -52,23 +55,26 @@ class VideoProcessorManager(ManagerProcessBase):
         "processed", "lost", "tracks_rows", "first_track_ns", "acquisition_on", "mode",
     )  # fmt: skip
 
-    def __init__(self, rig: RigFile) -> None:
+    def __init__(self, *, max_beads: int = 0, zlut: Path | None = None) -> None:
         super().__init__()
-        self._rig = rig
+        self._max_beads = max_beads
+        self._first_zlut = zlut
         self._hands: list[_Hand] = []
         self._hired = 0
         self._sequence = 0
         self._zlut: tuple[Path, int] | None = None
         self._zluts_set = 0
-        self._searches_left = SEARCHES if rig.beads.rois == "auto" else 0
+        self._searches_left = SEARCHES if max_beads else 0
         self._is_recording_video = True
 
-    def setup(self) -> None:
+    def _warm_up(self) -> None:
         """Start the workers."""
         for _ in range(self.settings["video processors n"]):
             self._hire()
-        if self._rig.beads.zlut is not None:
-            self.set_zlut(self._rig.beads.zlut)
+
+    def setup(self) -> None:
+        """Load the Z-LUT to begin with."""
+        self.set_zlut(self._first_zlut)
         self._publish_mode()
 
     def wait_sources(self) -> Sequence[Any]:
@@ -134,7 +140,7 @@ class VideoProcessorManager(ManagerProcessBase):
         search = None
         if needs_rois and not self.bead_rois and self._searches_left:
             self._searches_left -= 1
-            search = Search(self.settings["bead roi width"], self._rig.beads.max_beads)
+            search = Search(self.settings["bead roi width"], self._max_beads)
         saves_video = records and self._is_recording_video and search is None
         sequence = None
         if records and mode.tracks and self.bead_rois:

@@ -47,12 +47,7 @@ class VideoWorker(RuntimeProcess):
         runtime = current()
         runtime.enter(self)
         channel = Channel(self._end)
-        processor = StackProcessor(
-            VideoBuffer(create=False, locks=self._locks),
-            MatrixBuffer(create=False, locks=self._locks, name="TracksBuffer"),
-            MatrixBuffer(create=False, locks=self._locks, name="ProfilesBuffer"),
-            self._finish,
-        )
+        processor: StackProcessor | None = None
         self._answer(channel, None)
         while True:
             runtime.wait([channel])
@@ -65,6 +60,13 @@ class VideoWorker(RuntimeProcess):
             task: Task | None = pickle.loads(raw)
             if task is None:
                 return
+            if processor is None:  # only now the video buffer is there for certain
+                processor = StackProcessor(
+                    VideoBuffer(create=False, locks=self._locks),
+                    MatrixBuffer(create=False, locks=self._locks, name="TracksBuffer"),
+                    MatrixBuffer(create=False, locks=self._locks, name="ProfilesBuffer"),
+                    self._finish,
+                )
             self._answer(channel, self._do(processor, task))
 
     def _do(self, processor: StackProcessor, task: Task) -> Result:

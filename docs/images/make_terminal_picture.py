@@ -1,13 +1,15 @@
 """Draw the picture of the running terminal: `python docs/images/make_terminal_picture.py`.
 
-It runs the default rig for some seconds and draws what the live view showed last. With
-`--example` it draws made-up snapshots instead, to see a change of the view at once.
+It runs the default rig and a force ramp for some seconds and draws what the live view showed at two
+thirds of the time. With `--example` it draws made-up snapshots instead, to see a change of the view
+at once.
 """
 
 import argparse
 import io
 import math
 import re
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,15 +112,18 @@ def draw(snapshots: list[Snapshot], width: int, height: int, title: str) -> str:
 
 
 def observed(seconds: float) -> list[Snapshot]:
-    """Run the default rig and return all that its view was shown."""
+    """Run the default rig and return what its view was shown in the first two thirds."""
     from magscope.scope import MagScope
 
     snapshots: list[Snapshot] = []
     scope = MagScope()
     scope.run_for_s = seconds
-    scope.observe(snapshots.append, REFRESH_S)
-    scope.start()
-    return [replace(snapshot) for snapshot in snapshots if snapshot.state == "running"]
+    scope.script_path = HERE.parents[1] / "examples" / "force_ramp.py"
+    with tempfile.TemporaryDirectory() as directory:
+        scope.record_dir = Path(directory)
+        scope.observe(snapshots.append, REFRESH_S)
+        scope.start()
+    return [replace(s, recording="out") for s in snapshots if s.t_s < seconds * 2 / 3]
 
 
 def main() -> None:

@@ -99,6 +99,7 @@ def operate(scope: Any, *, as_json: bool = False, console: "Console | None" = No
     from magscope.cli.plain import PlainLines  # noqa: PLC0415, RUF100
     from magscope.cli.summary import print_summary  # noqa: PLC0415, RUF100
     from magscope.cli.view import REFRESH_S, LiveView  # noqa: PLC0415, RUF100
+    from magscope.scripting import ScriptError  # noqa: PLC0415, RUF100
 
     console = console or Console(stderr=as_json, highlight=False, soft_wrap=False)
     view = LiveView(console) if _can_draw(console) else PlainLines(console)
@@ -106,6 +107,8 @@ def operate(scope: Any, *, as_json: bool = False, console: "Console | None" = No
     try:
         with view:
             scope.start()
+    except ScriptError as error:
+        raise BadInputError(f"--script: {error}") from error
     except (DeviceError, MemoryError, OSError) as error:
         raise RunFailedError(f"the run failed: {type(error).__name__}: {error}") from error
     report = scope.report

@@ -73,9 +73,14 @@ class Screen:
         rows = body + self._log(width, height - len(body))
         return [_cut(row, width) for row in rows[:height]]
 
+    def _mark(self, state: str) -> tuple[str, Style]:
+        if state == "gone" and self._now.state == "quitting":
+            return "·", _DIM  # as it should be
+        return _STATES.get(state, ("?", _BAD))
+
     def _header(self, width: int) -> Row:
         now = self._now
-        mark, style = _STATES.get(now.state, ("?", _BAD))
+        mark, style = self._mark(now.state)
         mode = now.acquisition_mode if now.acquisition_on else "acquisition off"
         left = [
             Segment(" magscope ", _BOLD),
@@ -128,8 +133,9 @@ class Screen:
     def _workers(self) -> Row:
         row: Row = []
         for worker in self._now.workers:
-            mark, style = _STATES.get(worker.state, ("?", _BAD))
-            stacks = f"{worker.name} {worker.state}, {worker.stacks} stacks    "
+            mark, style = self._mark(worker.state)
+            number = worker.name.removeprefix("VideoWorker").strip(" -")
+            stacks = f"{number} {worker.state}, {words.count(worker.stacks)} stacks    "
             row += [Segment(f"{mark} ", style), Segment(stacks, _PLAIN)]
         return row or [Segment(words.NONE, _DIM)]
 
@@ -138,7 +144,7 @@ class Screen:
         ordered = sorted(self._now.processes, key=lambda p: p.state == "running")
         row: Row = []
         for process in ordered:
-            mark, style = _STATES.get(process.state, ("?", _BAD))
+            mark, style = self._mark(process.state)
             name = _short(process.name)
             state = "" if process.state == "running" else f" {process.state}"
             row += [Segment(f"{mark} ", style), Segment(f"{name}{state}  ", _PLAIN)]
@@ -148,7 +154,7 @@ class Screen:
         return [_title("processes")] + [self._process_row(p) for p in self._now.processes]
 
     def _process_row(self, process: ProcessView) -> Row:
-        mark, style = _STATES.get(process.state, ("?", _BAD))
+        mark, style = self._mark(process.state)
         state_style = _DIM if process.state == "running" else style
         return [
             Segment(f"   {mark} ", style),

@@ -106,8 +106,8 @@ class AppendFile:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes that the file has now."""
-        return self.path.stat().st_size
+        """Bytes that the open file has now."""
+        return os.fstat(self._descriptor).st_size
 
     def append(self, rows: Mapping[str, np.ndarray]) -> None:
         """Append rows to every dataset: all of them, or none that count.
@@ -227,7 +227,6 @@ def _empty(group_name: str, attributes: Mapping[str, object], datasets: Iterable
                 maxshape=dataset.shape(None),
                 chunks=dataset.shape(dataset.chunk_rows),
                 dtype=dataset.dtype,
-                fill_time="never",
             )[...] = np.array(dataset.first_rows, dtype=dataset.dtype).reshape(
                 dataset.shape(len(dataset.first_rows))
             )

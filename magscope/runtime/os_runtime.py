@@ -9,8 +9,6 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import psutil
-
 from hal.clock import MachineClock
 from magscope.runtime import os_pipe, os_session
 from magscope.runtime.base import Bell, Endpoint, Event, Foreign, Lock, Runtime, SharedMemory, Value
@@ -36,6 +34,9 @@ class OsForeign(Foreign):
     """A process of the system by its id and its time of birth, so that no other is meant."""
 
     def __init__(self, pid: int) -> None:
+        import psutil  # only the router needs it, and it is slow to load
+
+        self._psutil = psutil
         try:
             self._process: psutil.Process | None = psutil.Process(pid)
         except psutil.NoSuchProcess:
@@ -47,9 +48,9 @@ class OsForeign(Foreign):
             return (
                 self._process is not None
                 and self._process.is_running()
-                and self._process.status() != psutil.STATUS_ZOMBIE
+                and self._process.status() != self._psutil.STATUS_ZOMBIE
             )
-        except psutil.NoSuchProcess:
+        except self._psutil.NoSuchProcess:
             return False
 
     def kill(self) -> None:
@@ -57,7 +58,7 @@ class OsForeign(Foreign):
         if self._process is not None and self.is_alive():
             try:
                 self._process.kill()
-            except psutil.NoSuchProcess:
+            except self._psutil.NoSuchProcess:
                 self._process = None
 
 
@@ -211,9 +212,10 @@ class OsRuntime(Runtime):
 
     def owner_is_gone(self) -> bool:
         """Whether the process that began this session has died without ending it."""
-        path = os_session.lock_path(self._session)
-        if self._session in self._owned or not path.exists():
+        if self._session in self._owned:
             return False
+        if not os_session.lock_path(self._session).exists():
+            return True  # another survivor has swept it
         files = self.files(self._session)
         if files.locks.acquire(0, block=False):
             files.locks.release(0)

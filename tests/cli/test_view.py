@@ -94,8 +94,8 @@ def test_what_matters_is_on_the_screen(size):
         "1 500 delivered = 1 440 processed + 60 in buffer",
         "11 520 rows",
         "recording to out",
-        "● VideoWorker 1 busy, 15 stacks",
-        "✗ VideoWorker 2 gone, 3 stacks",
+        "● 1 busy, 15 stacks",
+        "✗ 2 gone, 3 stacks",
         "12.3457 mm  →    3.0000 mm",
         "-1.250 turns",
         "1.250 µm",
@@ -138,6 +138,13 @@ def test_states_are_told_by_more_than_colour():
     lines = drawn(replace(SNAPSHOT, processes=(*SNAPSHOT.processes[:-1], stalled)), 80, 24)
     (line,) = [line for line in lines if line.startswith(" processes")]
     assert line.index("■ Recording stalled") < line.index("● Camera")
+
+
+def test_a_process_that_is_gone_alarms_only_while_the_system_should_run():
+    gone = replace(SNAPSHOT, processes=(ProcessView("CameraManager", "gone", None),), workers=())
+    assert any("✗ Camera gone" in line for line in drawn(gone, 80, 24))
+    quitting = drawn(replace(gone, state="quitting"), 80, 24)
+    assert any("· Camera gone" in line for line in quitting)
 
 
 def test_losses_and_an_account_that_does_not_balance_are_shown():

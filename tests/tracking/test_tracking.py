@@ -23,7 +23,7 @@ def zlut(make_rings):
 
 @pytest.mark.parametrize(("width", "dtype"), [(64, np.uint8), (50, np.uint8), (64, np.uint16)])
 def test_results_are_those_of_magtrack(magtrack, make_rings, zlut, width, dtype):
-    crops = make_rings(centres_px(120, middle=(width - 1) / 2), width=width, dtype=dtype)
+    crops = make_rings(centres_px(120, 7.0, (width - 1) / 2), width=width, dtype=dtype)
     table = zlut if width == 64 else None
     stack = np.ascontiguousarray(crops[..., 0].transpose(1, 0, 2), dtype=np.float64)
     x, y, z, profiles = magtrack.stack_to_xyzp(stack, table)
