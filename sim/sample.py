@@ -72,7 +72,7 @@ def strewn_beads(seed: int, field: Field, n_tethered: int, n_stuck: int) -> tupl
     grid = np.stack([chosen % columns, chosen // columns], axis=1)
     margin = np.array([field.width_px - columns * cell, field.height_px - rows * cell]) / 2.0
     places = ((grid + 0.5) * cell + margin - 0.5 + jitter) * field.nm_per_px
-    spread = np.minimum(np.maximum(_FORCE_SPREAD * normals(stream, n), -0.3), _LARGEST_SPREAD)
+    spread = np.clip(_FORCE_SPREAD * normals(stream, n), -_LARGEST_SPREAD, _LARGEST_SPREAD)
     beads = [
         Bead(x, y, i < n_tethered, i < n_tethered and i % _NICKED_EVERY == 3, 1.0 + factor)
         for i, ((x, y), factor) in enumerate(zip(places.tolist(), spread.tolist(), strict=True))

@@ -28,7 +28,7 @@ from magscope.report import (
     WorkerView,
 )
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 THEME = TerminalTheme(
     (24, 27, 33),
     (212, 216, 222),
@@ -111,14 +111,14 @@ def draw(snapshots: list[Snapshot], width: int, height: int, title: str) -> str:
     return re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
 
 
-def observed(seconds: float) -> list[Snapshot]:
+def observed(seconds: float, script: Path) -> list[Snapshot]:
     """Run the default rig and return what its view was shown in the first two thirds."""
     from magscope.scope import MagScope
 
     snapshots: list[Snapshot] = []
     scope = MagScope()
     scope.run_for_s = seconds
-    scope.script_path = HERE.parents[1] / "examples" / "force_ramp.py"
+    scope.script_path = script
     with tempfile.TemporaryDirectory() as directory:
         scope.record_dir = Path(directory)
         scope.observe(snapshots.append, REFRESH_S)
@@ -131,14 +131,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--example", action="store_true", help="made-up snapshots")
     parser.add_argument("--size", default="110x34", help="columns x rows")
-    parser.add_argument("--seconds", type=float, default=15.0)
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--script", type=Path, default=HERE.parents[1] / "examples/force_ramp.py")
     parser.add_argument("--out", type=Path, default=HERE / "terminal.svg")
     given = parser.parse_args()
     width, height = map(int, given.size.split("x"))
     if given.example:
         snapshots = [example(n * REFRESH_S) for n in range(1, int(given.seconds / REFRESH_S))]
     else:
-        snapshots = observed(given.seconds)
+        snapshots = observed(given.seconds, given.script)
     given.out.write_text(draw(snapshots, width, height, "magscope run"), encoding="utf-8")
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from magscope.recording.disk import cannot_write, check_directory, check_free_space, write_new
 from magscope.recording.errors import RecordingError
-from magscope.recording.superblock import clear_open_mark, open_for_patching
+from magscope.recording.superblock import clear_open_mark, open_for_patching, sealed
 
 # Readable by HDF5 1.10 and later; pages keep each piece of metadata inside one page of the cache.
 _VERSIONS = ("v110", "v110")
@@ -230,15 +230,20 @@ def _empty(group_name: str, attributes: Mapping[str, object], datasets: Iterable
             )[...] = np.array(dataset.first_rows, dtype=dataset.dtype).reshape(
                 dataset.shape(len(dataset.first_rows))
             )
-        file.flush()
-        return file.id.get_file_image()
+        return image_of(file)
 
 
 def file_in_memory() -> h5py.File:
-    """Return a new HDF5 file in memory; its bytes are `file.id.get_file_image()` after a flush.
+    """Return a new HDF5 file in memory, to be written to disk in one piece as `image_of` gives it.
 
-    Written to disk in one piece: HDF5 itself does not survive a disk that fills up under it.
+    HDF5 itself does not survive a disk that fills up under it.
     """
     return h5py.File(
         "in memory", "w", driver="core", backing_store=False, libver=_VERSIONS, **_PAGES
     )
+
+
+def image_of(file: h5py.File) -> bytes:
+    """Return the bytes of a file in memory."""
+    file.flush()
+    return sealed(file.id.get_file_image())

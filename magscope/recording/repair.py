@@ -7,7 +7,7 @@ from pathlib import Path
 
 import h5py
 
-from magscope.recording.appendfile import file_in_memory
+from magscope.recording.appendfile import file_in_memory, image_of
 from magscope.recording.disk import remove_partial_files, replace_file
 from magscope.recording.errors import RecordingError
 from magscope.recording.superblock import make_readable
@@ -136,8 +136,7 @@ def _copy_cut(path: Path, partial: Path, lengths: Mapping[str, int]) -> None:
             for first in range(0, n_rows, _BLOCK_ROWS):
                 part = slice(first, min(first + _BLOCK_ROWS, n_rows))
                 target[part] = source[part]
-        new.flush()
-        partial.write_bytes(new.id.get_file_image())
+        partial.write_bytes(image_of(new))
 
 
 def _copy_attributes(source: h5py.HLObject, target: h5py.HLObject) -> None:

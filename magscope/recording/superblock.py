@@ -60,6 +60,16 @@ def make_readable(path: Path) -> None:
         os.close(descriptor)
 
 
+def sealed(image: bytes) -> bytes:
+    """Return the bytes of a file in memory as those of a closed file.
+
+    HDF5 before 2.0 takes its mark out of the image, but leaves the checksum as it was.
+    """
+    head = bytearray(image[:_SIZE])
+    head[_FLAGS] = 0
+    return _with_checksum(head) + image[_SIZE:]
+
+
 def is_current_superblock(head: bytes | bytearray) -> bool:
     """Return whether these are the first bytes of a whole superblock of version 3."""
     return (
@@ -97,9 +107,15 @@ def _read_head(descriptor: int) -> bytes:
 
 
 def _write_head(descriptor: int, head: bytearray) -> None:
-    head[_CHECKSUM] = struct.pack("<I", lookup3(bytes(head[: _CHECKSUM.start])))
     os.lseek(descriptor, 0, os.SEEK_SET)
-    os.write(descriptor, head)  # within one page of the cache: no kill leaves half of it
+    os.write(
+        descriptor, _with_checksum(head)
+    )  # within one page of the cache: no kill leaves half of it
+
+
+def _with_checksum(head: bytearray) -> bytes:
+    covered = bytes(head[: _CHECKSUM.start])
+    return covered + struct.pack("<I", lookup3(covered))
 
 
 def _rotate(word: int, bits: int) -> int:

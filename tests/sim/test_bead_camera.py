@@ -7,6 +7,7 @@ from hal.errors import DisconnectedError, OptionError, SettingError
 from hal.registry import load_driver
 from sim.devices.camera import BeadCamera
 from sim.devices.motors import Focus, MagnetHeight, MagnetRotation
+from sim.sample import Sample
 
 SMALL = {"width_px": 240, "height_px": 200, "n_tethered": 3, "n_stuck": 1}
 
@@ -97,9 +98,9 @@ def test_these_frames_are_the_same_bytes_on_every_machine(rig) -> None:
     height.stop()
     resting = rig.film(camera, 120)
     assert [_digest(*part) for part in (still, moving, resting)] == [
-        "a9ba3eaeb06589e5bdd1520c83a6fa26177dfff4c608c9abbeda41a9ad59579c",
-        "6bbc729735453337aedcb3e2c2a64299df40becd2001d7e9c696046337baab22",
-        "6485d71c01bdebf54eea65f1843b246fbfdcff80fbab62083ccbe6c63b197731",
+        "b119c454f00d76fdebcbbbc8ec568e67bc2d59c380f955643141ccf4ccf6d102",
+        "443c82535b7a407e543586b8cdc1cb5f5ff36869f3816d0ff983b660b3b35c6d",
+        "06879c2c687171846e898804a8420f7f2c9a92b77233bd1eb940205fbef385ef",
     ]
 
 
@@ -265,3 +266,12 @@ def test_motors_in_another_process_would_be_seen_through_the_shared_memory_alone
     focus.move_to_nm(2000.0)
     focus_nm = [info.annotation[0, 5] for info in rig.film(camera, 10)[1]]
     assert 0.0 < focus_nm[0] < focus_nm[1] < focus_nm[-1] == 2000.0
+
+
+def test_the_sample_moves_on_between_exposures_as_long_as_they_are_apart(rig, monkeypatch) -> None:
+    gaps, step = [], Sample.step
+    monkeypatch.setattr(Sample, "step", lambda *a: (gaps.append(round(a[3] * 1e9)), step(*a))[1])
+    camera = rig.open(BeadCamera(**SMALL, exposure_us=2000.0))
+    camera.start()
+    rig.film(camera, 3)
+    assert gaps == [0, 8_000_000, 8_000_000]
