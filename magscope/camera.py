@@ -307,6 +307,7 @@ class CameraManager(ManagerProcessBase):
             self.settings["video buffer n stacks"],
             self.settings["video buffer n images"],
         )
+        self.video_buffer.disown()  # others may attach when this process is gone already
         self._holder.report(self)
 
     def _make_feed(self) -> Feed:

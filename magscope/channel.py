@@ -37,7 +37,12 @@ class Channel:
     @property
     def wants_room(self) -> bool:
         """Whether something waits to be sent."""
-        return not self.is_broken and not self.flush()
+        return not self.is_broken and bool(self._waiting or not self.end.is_flushed)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a frame can be received without waiting."""
+        return self.end.is_ready
 
     def post(self, frame: bytes) -> bool:
         """Send a frame now or as soon as there is room; False if it can not be taken.

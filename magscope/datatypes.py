@@ -72,6 +72,11 @@ class _SharedBuffer:
         if self.is_creator:
             self._block.unlink()
 
+    def disown(self) -> None:
+        """Leave the removal of the buffer's name to the session, for its creator."""
+        self.is_creator = False
+        self._finalizer.detach()
+
     def _drop_views(self) -> None:
         raise NotImplementedError
 

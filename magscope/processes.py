@@ -8,6 +8,7 @@ from abc import ABC, ABCMeta, abstractmethod
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -279,9 +280,16 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         if not self._running:
             return
         timeout_s = min(max(self.seconds_to_next_loop(), 0.0), HEARTBEAT_S)
-        writable = (self._channel,) if self._channel.wants_room else ()
+        writable = self._writable()
+        if self._held:
+            timeout_s = 0.0
         current().wait((self._channel, *self.wait_sources()), writable, timeout_s)
         self._beat()
+
+    def _writable(self) -> tuple[Channel, ...]:
+        if self._channel.wants_room and not self._channel.flush():
+            return (self._channel,)
+        return ()
 
     def _beat(self) -> None:
         now = current().clock.monotonic_ns()
@@ -351,7 +359,7 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
             method = self._method(head.meth)
             args, kwargs = arguments(frame)
             try:
-                inspect.signature(method).bind(*args, **kwargs)
+                _signature(type(self), head.meth).bind(self, *args, **kwargs)
             except TypeError as error:
                 raise MessageError(str(error)) from error
             if method(*args, **kwargs) is LATER:
@@ -401,8 +409,7 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         runtime = current()
         deadline_ns = runtime.clock.monotonic_ns() + int(DRAIN_S * NS_PER_S)
         while (left_ns := deadline_ns - runtime.clock.monotonic_ns()) > 0:
-            writable = (self._channel,) if self._channel.wants_room else ()
-            runtime.wait([self._channel], writable, left_ns / NS_PER_S)
+            runtime.wait([self._channel], self._writable(), left_ns / NS_PER_S)
             try:
                 while (raw := self._channel.receive()) is not None:
                     if raw.startswith(Kind.ACKNOWLEDGE.value):
@@ -468,6 +475,11 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
     def set_settings(self, settings: Mapping[str, Any]) -> None:
         """Replace the settings."""
         self.settings = dict(settings)
+
+
+@cache
+def _signature(cls: type, name: str) -> inspect.Signature:
+    return inspect.signature(getattr(cls, name))
 
 
 def signal_name(exit_code: int | None) -> str:

@@ -12,15 +12,12 @@ from magscope.hardware import FocusMotorBase, HardwareManagerBase
 from magscope.motors import MotorManager
 from magscope.processes import ManagerProcessBase
 from magscope.protocol import Kind, pack
-from magscope.recording import (
-    AnnotationFile,
-    RecordingError,
-    TelemetryFile,
-    TracksBatch,
-    TracksFile,
-    mark_ended,
-    repair_directory,
-)
+from magscope.recording.batch import TracksBatch
+from magscope.recording.errors import RecordingError
+from magscope.recording.manifest import mark_ended
+from magscope.recording.repair import repair_directory
+from magscope.recording.tables import AnnotationFile, TelemetryFile
+from magscope.recording.tracks import TracksFile
 from magscope.runtime import current
 from magscope.utils import registerwithscript
 

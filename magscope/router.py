@@ -103,7 +103,8 @@ class Router:
 
     def writable(self) -> Sequence[Channel]:
         """Return the pipes in which something waits for room."""
-        return [peer.channel for peer in self.peers.values() if peer.channel.wants_room]
+        waiting = [peer.channel for peer in self.peers.values() if peer.channel.wants_room]
+        return [channel for channel in waiting if not channel.flush()]
 
     def serve(self, ready: set) -> None:
         """Take in what the ready pipes hold and forward it."""

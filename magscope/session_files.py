@@ -5,15 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from magscope.assembly import Parts
-from magscope.recording import (
+from magscope.recording.errors import RecordingError
+from magscope.recording.manifest import (
     DeviceRecord,
     FileRecord,
     Manifest,
-    RecordingError,
     device_record,
     installed_versions,
     mark_ended,
-    repair_directory,
     write_manifest,
 )
 from magscope.report import SessionReport
@@ -74,6 +73,8 @@ class SessionRecord:
         crashed = [p.name for p in report.processes if p.outcome != "clean"]
         try:
             if crashed:
+                from magscope.recording.repair import repair_directory  # loads HDF5
+
                 repair_directory(self._directory)
             mark_ended(
                 self._directory,

@@ -1,11 +1,12 @@
 """The words that every part of the system shares: messages, modes, the pool's flag, units."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Any
 
 import numpy as np
+
+from magscope.recording.names import date_timestamp_str as date_timestamp_str
 
 
 class AcquisitionMode(StrEnum):
@@ -128,12 +129,6 @@ def crop_stack_to_rois(stack: np.ndarray, rois: Sequence[tuple[int, int, int, in
             )
         crops[index] = images[:, y0:y1, x0:x1]
     return crops.T
-
-
-def date_timestamp_str(timestamp: float) -> str:
-    """Return a Unix time in s as local time for a file name: `2026-05-17 09-30-15.250`."""
-    moment = datetime.fromtimestamp(timestamp).astimezone()
-    return f"{moment:%Y-%m-%d %H-%M-%S}.{moment.microsecond // 1000:03d}"
 
 
 def rois_by_bead(

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from magscope.datatypes import MatrixBuffer, VideoBuffer
-from magscope.recording import RecordingError, TracksBatch, write_video
-from magscope.rois import find_rois
+from magscope.recording.batch import TracksBatch
+from magscope.recording.errors import RecordingError
+from magscope.recording.video import write_video
 from magscope.tracking import Tracked, track_crops
 from magscope.utils import AcquisitionMode, crop_stack_to_rois
 from magscope.zlut import load_zlut
@@ -98,6 +99,8 @@ class StackProcessor:
         finally:
             self.finish(task)
         if mean is not None and task.search is not None:
+            from magscope.rois import find_rois  # slow to load, and needed once
+
             rois = find_rois(mean, task.search.roi_px, task.search.max_beads)
             return Result(task.epoch, rois=rois)
         rows, batch = 0, None

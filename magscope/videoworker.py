@@ -86,5 +86,5 @@ class VideoWorker(RuntimeProcess):
     @staticmethod
     def _answer(channel: Channel, result: Result | None) -> None:
         if channel.post(pickle.dumps(result, pickle.HIGHEST_PROTOCOL)):
-            while channel.wants_room:
+            while not channel.flush():
                 current().wait((), [channel])

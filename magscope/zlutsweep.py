@@ -9,7 +9,8 @@ import numpy as np
 from hal.clock import NS_PER_S
 from magscope.focus import Focus
 from magscope.processes import HEARTBEAT_S, LATER, ManagerProcessBase
-from magscope.recording import RecordingError, date_timestamp_str
+from magscope.recording.errors import RecordingError
+from magscope.recording.names import date_timestamp_str
 from magscope.runtime import current
 from magscope.utils import AcquisitionMode, Message, registerwithscript
 from magscope.zlut import build_zlut, save_zlut

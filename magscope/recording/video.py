@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import tifffile
 
 from magscope.recording.disk import check_directory, check_free_space, write_new
 from magscope.recording.names import date_timestamp_str
@@ -51,6 +50,8 @@ def write_video(
     per_nm = 1.0 / nm_per_px
 
     def write(path: Path) -> None:
+        import tifffile  # slow to load, and most workers never write video
+
         tifffile.imwrite(
             path,
             frames,

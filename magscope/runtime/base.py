@@ -47,6 +47,11 @@ class Endpoint(ABC):
     def is_ready(self) -> bool:
         """Whether a whole frame has been taken from the pipe already."""
 
+    @property
+    @abstractmethod
+    def is_flushed(self) -> bool:
+        """Whether all that was taken for sending has left, as far as is known."""
+
     @abstractmethod
     def close(self) -> None:
         """Close this end; idempotent."""
@@ -62,6 +67,10 @@ class Bell(ABC):
     @abstractmethod
     def clear(self) -> None:
         """Take note: call it before looking at what the bell stands for."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the bell; idempotent."""
 
 
 class Lock(AbstractContextManager, ABC):

@@ -68,6 +68,11 @@ if sys.platform == "win32":
             """Whether a frame was taken from the pipe already: never, here."""
             return False
 
+        @property
+        def is_flushed(self) -> bool:
+            """Whether no write is under way."""
+            return self._pending is None
+
         def fileno(self) -> int:
             """Return the handle to wait for."""
             return self._end.fileno()
@@ -132,6 +137,7 @@ else:
             self._incoming = bytearray()
             self._outgoing = memoryview(b"")
             self._is_at_end = False
+            self._is_drained = False
 
         def send(self, frame: bytes) -> bool:
             """Take a frame for sending; False if an earlier one has not left yet."""
@@ -158,6 +164,9 @@ else:
         def receive(self) -> bytes | None:
             """Return the next whole frame, or None if none is there."""
             while not self.is_ready and not self._is_at_end:
+                if self._is_drained:  # the last read was short: spare the one that finds nothing
+                    self._is_drained = False
+                    return None
                 try:
                     read = os.read(self._descriptor, _READ_BYTES)
                 except BlockingIOError:
@@ -165,13 +174,20 @@ else:
                 except OSError:
                     read = b""
                 self._is_at_end = not read
+                self._is_drained = len(read) < _READ_BYTES
                 self._incoming += read
+            self._is_drained = self._is_drained and not self._is_at_end
             if not self.is_ready:
                 raise EOFError("the other end of the pipe is closed")
             end = _LENGTH.size + _LENGTH.unpack_from(self._incoming)[0]
             frame = bytes(self._incoming[_LENGTH.size : end])
             del self._incoming[:end]
             return frame
+
+        @property
+        def is_flushed(self) -> bool:
+            """Whether all that was taken for sending has left."""
+            return not self._outgoing
 
         @property
         def is_ready(self) -> bool:

@@ -175,7 +175,7 @@ class OsRuntime(Runtime):
     ) -> set[Any]:
         """Wait until something happens, and return all that is ready."""
         readable = list(readable)
-        buffered = {s for s in readable if isinstance(s, OsEndpoint) and s.is_ready}
+        buffered = {s for s in readable if getattr(s, "is_ready", False)}
         ready = os_pipe.wait(readable, writable, 0.0 if buffered else timeout_s)
         return ready | buffered
 

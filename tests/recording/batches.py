@@ -5,7 +5,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from magscope.recording import TracksBatch
+from magscope.recording.batch import TracksBatch
 
 START_NS = 1_700_000_000_123_456_789
 

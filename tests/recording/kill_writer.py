@@ -15,7 +15,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from batches import START_NS, check_tracks, make_batch
 
-from magscope.recording import TracksFile, repair_directory
+from magscope.recording.repair import repair_directory
+from magscope.recording.tracks import TracksFile
 
 SIZES = {"n_frames": 20, "n_beads": 30}
 

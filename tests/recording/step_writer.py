@@ -14,7 +14,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from batches import START_NS, check_tracks, make_batch
 
-from magscope.recording import TracksFile, repair
+from magscope.recording.repair import repair
+from magscope.recording.tracks import TracksFile
 
 SIZES = {"n_frames": 50, "n_beads": 30}
 TRACE_ME, TRACE_SYSCALL = 0, 24

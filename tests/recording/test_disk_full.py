@@ -3,7 +3,11 @@ import subprocess
 import numpy as np
 import pytest
 
-from magscope.recording import RecordingError, TelemetryFile, TracksFile, repair, write_video
+from magscope.recording.errors import RecordingError
+from magscope.recording.repair import repair
+from magscope.recording.tables import TelemetryFile
+from magscope.recording.tracks import TracksFile
+from magscope.recording.video import write_video
 
 pytestmark = pytest.mark.system
 SIZES = {"n_frames": 20, "n_beads": 30}

@@ -3,10 +3,10 @@ import json
 import pytest
 
 from hal import Identity
-from magscope.recording import (
+from magscope.recording.errors import RecordingError
+from magscope.recording.manifest import (
     FileRecord,
     Manifest,
-    RecordingError,
     device_record,
     installed_versions,
     mark_ended,

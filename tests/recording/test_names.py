@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from magscope.recording import date_timestamp_str, date_timestamp_str_ns, seconds_to_ns
+from magscope.recording.names import date_timestamp_str, date_timestamp_str_ns, seconds_to_ns
 
 
 @pytest.mark.parametrize("ns", [0, 1_700_000_000_123_000_000, 1_700_000_000_999_999_999])

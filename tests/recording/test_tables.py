@@ -2,7 +2,9 @@ import h5py
 import numpy as np
 import pytest
 
-from magscope.recording import AnnotationFile, RecordingError, TelemetryFile, repair
+from magscope.recording.errors import RecordingError
+from magscope.recording.repair import repair
+from magscope.recording.tables import AnnotationFile, TelemetryFile
 
 START_NS = 1_700_000_000_123_456_789
 

@@ -6,8 +6,11 @@ import h5py
 import numpy as np
 import pytest
 
-from magscope.recording import RecordingError, TracksBatch, TracksFile, repair
+from magscope.recording.batch import TracksBatch
+from magscope.recording.errors import RecordingError
 from magscope.recording.names import date_timestamp_str_ns
+from magscope.recording.repair import repair
+from magscope.recording.tracks import TracksFile
 
 
 @pytest.fixture

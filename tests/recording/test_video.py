@@ -2,7 +2,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from magscope.recording import RecordingError, date_timestamp_str, repair_directory, write_video
+from magscope.recording.errors import RecordingError
+from magscope.recording.names import date_timestamp_str
+from magscope.recording.repair import repair_directory
+from magscope.recording.video import write_video
 
 TIMES = 1_700_000_000.123 + np.arange(3) / 100
 
