@@ -62,7 +62,7 @@ class CameraBase(ABC):
     def release(self) -> None:
         """Give a stack's worth of the camera's own buffers back to it."""
 
-    def release_all(self) -> None:
+    def release_all(self) -> None:  # noqa: B027 - a camera without buffers of its own needs none
         """Give all of the camera's own buffers back to it."""
 
     @abstractmethod
@@ -103,7 +103,7 @@ class Feed(ABC):
     def close(self) -> None:
         """Stop and close the camera."""
 
-    def release(self, n_images: int) -> None:
+    def release(self, n_images: int) -> None:  # noqa: B027 - most cameras have no use for it
         """Frames were released; for cameras with buffers of their own."""
 
     @property

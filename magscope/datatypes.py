@@ -161,8 +161,9 @@ class VideoBuffer(_SharedBuffer):
         self._images = pixels.reshape(total, height, width)
 
     def _drop_views(self) -> None:
-        self._timestamps = self._timestamps_ns = self._numbers = np.empty(0)
-        self._images = np.empty(0)
+        self._timestamps = np.empty(0)
+        self._timestamps_ns = self._numbers = np.empty(0, np.int64)
+        self._images = np.empty((0, 0, 0), self.dtype)
 
     @property
     def written(self) -> int:

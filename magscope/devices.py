@@ -77,7 +77,7 @@ class DeviceHolder:
         return self._blocks[name].buf
 
     def open(self, kind: type[Kindred]) -> Kindred:
-        """Make the device, open it, and change the settings that the rig file gives.
+        """Make the device, which must be of this class, open it, and change its settings.
 
         Raises:
             DeviceError: It can not be made or opened, or refuses a setting.

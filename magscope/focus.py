@@ -37,7 +37,7 @@ class Focus:
     def state(self) -> FocusState | None:
         """Return where the focus was last seen; None before that, or without a focus motor."""
         rows = self._buffer.newest(1) if self._buffer is not None else ()
-        return FocusState(*(float(number) for number in rows[0])) if len(rows) else None
+        return FocusState._make(rows[0].tolist()) if len(rows) else None
 
     def move(self, position_nm: float) -> Message:
         """Return the message that moves the focus."""

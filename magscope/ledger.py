@@ -96,7 +96,7 @@ class Ledger:
         )
 
     def settle(self) -> dict[str, Any]:
-        """Return the part of the report that the shared memory tells, once every process is gone."""
+        """Return what the shared memory tells for the report, once every process is gone."""
         video = self.status(VIDEO)
         account = self.account(is_final=True)
         first_ns = video["first_track_ns"]

@@ -41,6 +41,7 @@ class SingletonMeta(type):
     """A metaclass of classes that have one instance; a second one raises TypeError."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Make the one instance."""
         return _only(cls, super().__call__, args, kwargs)
 
 
@@ -51,6 +52,7 @@ class SingletonABCMeta(ABCMeta):
     """
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Make the one instance, or the one of its name."""
         return _only(cls, super().__call__, args, kwargs)
 
 

@@ -192,7 +192,7 @@ class RecordingManager(ManagerProcessBase):
                 self._tell(path, kind, rows())
 
     def shutdown(self) -> None:
-        """Write what has gathered and close the files; say so in the manifest if nobody else can."""
+        """Write what has gathered and close the files; without a router, complete the manifest."""
         self._write_rows()
         is_recording = self._tracks is not None
         self._close()

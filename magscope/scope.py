@@ -413,13 +413,8 @@ class _Session:
         outcome = peer.force or ("clean" if peer.exit_code == 0 else "crashed")
         ended_ns = peer.ended_ns or quit_ns
         seconds = (ended_ns - quit_ns) / NS_PER_S if ended_ns >= quit_ns else None
-        return ProcessReport(
-            peer.name,
-            outcome,
-            peer.exit_code,
-            seconds,
-            "" if outcome == "clean" else peer.last_words,
-        )
+        words = "" if outcome == "clean" else peer.last_words
+        return ProcessReport(peer.name, outcome, peer.exit_code, seconds, words)
 
 
 @contextmanager

@@ -64,6 +64,7 @@ class Script:
         self.steps: list[Step] = []
 
     def __call__(self, name: str, *args: Any, wait: bool = False, **kwargs: Any) -> None:
+        """Record a step; `wait`: the script goes on only when what it starts is done."""
         self.steps.append(Step(name, args, kwargs, wait))
 
 
@@ -126,12 +127,13 @@ class ScriptRegistry:
             try:
                 target = self.target(step.name)
                 target.signature.bind(None, *step.args, **step.kwargs)
-                if target.by_name and motors and target.address(step) not in motors:
-                    raise ScriptError(
-                        f"no motor {target.address(step)!r}; there are {', '.join(motors)}"
-                    )
             except (ScriptError, TypeError) as error:
                 problems.append(f"step {number}, {step}: {error}")
+                continue
+            motor = target.address(step) if target.by_name else None
+            if motor is not None and motors and motor not in motors:
+                there = ", ".join(motors)
+                problems.append(f"step {number}, {step}: no motor {motor!r}; there are {there}")
         if problems:
             raise ScriptError("; ".join(problems))
 

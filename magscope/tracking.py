@@ -1,24 +1,31 @@
 """From cropped images to positions: x, y by auto-convolution, z by the radial profile.
 
-The estimates are those of `magtrack` 1.0 (`stack_to_xyzp`): centre of mass, one auto-convolution of
-the central row and column, five of bands of rows and columns, the radial profile about the result,
-and the best correlated plane of the Z-LUT. They agree to 1e-6 px, which is tested; they are
-computed here so that sums of whole numbers are exact and one bad crop does not end a batch.
+The pipeline is that of `magtrack.stack_to_xyzp`, made of its public pieces: centre of mass, one
+auto-convolution of the central row and column, five of bands of rows and columns, the radial
+profile about the result, and the best correlated plane of the Z-LUT. Only the profile is computed
+here: the values are the same, and it would take most of the time. The rest of this module keeps
+crops that `magtrack` can not track from ending a batch, and its import from changing the process.
 """
 
+import warnings
 from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
 
 import numpy as np
-from scipy import fft
 
-from magscope.zlut import check_zlut, lookup_z_nm, parabola_vertices
+from magscope.zlut import check_zlut
 
-# Crops tracked at a time: what one step of the radial profile touches then fits the cache.
+# Crops tracked at a time: what one step touches then fits the cache.
 _CROPS_AT_A_TIME = 256
 _PROFILES_AT_A_TIME = 16
 _REFINEMENTS = 5
 _BAND_RATIO = 0.1
 _CENTRE_FIT_POINTS = 5
+_Z_FIT_POINTS = 7
+# A bead's profile correlates with its own plane at 0.97 and more; the best of 41 planes with an
+# empty ROI's at 0.4, and in one of 2000 at 0.85.
+_SMALLEST_CORRELATION = 0.87
 # Added to each pixel, so that one sum of a bin holds the number of its pixels as well.
 _PIXEL_TALLY = float(1 << 30)
 
@@ -38,6 +45,19 @@ class Tracked:
     positions_px: np.ndarray
     z_nm: np.ndarray
     profiles: np.ndarray
+
+
+@cache
+def load_magtrack() -> ModuleType:
+    """Import `magtrack`, which takes most of a second: a worker does so before its first stack.
+
+    The import warns where there is no GPU and switches off numpy's floating-point warnings for the
+    whole process; neither gets out of here.
+    """
+    with warnings.catch_warnings(), np.errstate():
+        warnings.simplefilter("ignore")
+        import magtrack
+    return magtrack
 
 
 def track_crops(crops: np.ndarray, zlut: np.ndarray | None = None) -> Tracked:
@@ -62,13 +82,15 @@ def track_crops(crops: np.ndarray, zlut: np.ndarray | None = None) -> Tracked:
     # Rows of x, and each crop in one piece of memory.
     images = crops.transpose(2, 3, 1, 0).reshape(n_crops, width, width)
     centres = np.empty((n_crops, 2))
+    z_nm = np.full(n_crops, np.nan)
     profiles = np.empty((n_crops, width // 2))
     for first in range(0, n_crops, _CROPS_AT_A_TIME):
         part = slice(first, first + _CROPS_AT_A_TIME)
         batch = np.ascontiguousarray(images[part])
         centres[part] = _centres_px(batch)
         profiles[part] = radial_profiles(batch, centres[part])
-    z_nm = np.full(n_crops, np.nan) if zlut is None else lookup_z_nm(profiles, zlut)
+        if zlut is not None:
+            z_nm[part] = _z_nm(profiles[part], zlut)
     return Tracked(
         centres.reshape(n_images, n_rois, 2),
         z_nm.reshape(n_images, n_rois),
@@ -124,109 +146,58 @@ def _check(crops: np.ndarray) -> None:
 
 
 def _centres_px(images: np.ndarray) -> np.ndarray:
-    """Return x and y of each image, `(n, 2)`; NaN where there is no bead to be found."""
-    n, width = images.shape[:2]
-    middle = (width - 1) // 2
-    centres, has_contrast = _centres_of_mass(images)
-    centres[~has_contrast] = middle
+    """Return x and y of each image, `(n, 2)`; NaN where there is no bead to be found.
 
-    lines = np.rint(centres).astype(np.intp)
-    convolved = _auto_convolved(_bands(images, lines, 0), centres)
-    centres = middle - (middle - np.argmax(convolved, axis=2)) / 2
-
-    half = int(width * _BAND_RATIO // 2)
-    is_known = has_contrast
-    bands = np.empty((n, 2, width))
-    lines_before = np.full((n, 2), -1)
-    for _ in range(_REFINEMENTS):
-        lines = np.rint(centres).astype(np.intp)
-        is_known &= ((lines >= half) & (lines < width - half)).all(axis=1)
-        centres[~is_known] = lines[~is_known] = middle
-        moved = (lines != lines_before).any(axis=1)  # few do, after the first round
-        bands[moved] = _bands(images[moved], lines[moved], half)
-        lines_before = lines
-        centres = middle - (middle - _peaks(_auto_convolved(bands, centres))) / 2
-        is_known &= np.isfinite(centres).all(axis=1)
-        centres[~is_known] = middle
-    is_known &= ((centres >= 0) & (centres <= width - 1)).all(axis=1)
-    centres[~is_known] = np.nan
-    return centres
-
-
-def _centres_of_mass(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the centre of |intensity - median| of each image, and whether it has any contrast."""
+    `magtrack` takes lines about each centre, so none may leave the image; what is not to be tracked
+    any more stands in the middle.
+    """
+    magtrack = load_magtrack()
     width = images.shape[1]
-    # Half-integers below 2^24 are exact in float32 for 8 bits, not for 16.
-    real = np.float32 if images.dtype == np.uint8 else np.float64
-    deviation: np.ndarray = images.astype(real)
-    deviation -= _medians(images).astype(real)[:, None, None]
-    np.abs(deviation, out=deviation)
-    grid = np.arange(width, dtype=real)
-    moments = (deviation @ np.stack([np.ones_like(grid), grid], axis=1)).astype(np.float64)
-    mass = moments[:, :, 0].sum(axis=1)
-    has_contrast = mass > 0
-    total = np.where(has_contrast, mass, 1.0)
-    x = moments[:, :, 1].sum(axis=1) / total
-    y = moments[:, :, 0] @ np.arange(width, dtype=np.float64) / total
-    return np.stack([x, y], axis=1), has_contrast
+    middle = (width - 1) // 2
+    half = int(width * _BAND_RATIO // 2)
+    # Rows, columns, images; an image stays in one piece of memory, which is faster.
+    stack = images.astype(np.float64).transpose(1, 2, 0)
+    is_known = images.min(axis=(1, 2)) < images.max(axis=(1, 2))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        centres = np.stack(magtrack.center_of_mass(stack))
+        centres[:, ~is_known] = middle
+        centres = np.stack(magtrack.auto_conv(stack, *centres))
+        for _ in range(_REFINEMENTS):
+            lines = np.rint(centres)
+            is_known &= ((lines >= half) & (lines < width - half)).all(axis=0)
+            centres[:, ~is_known] = middle
+            centres = np.stack(
+                magtrack.auto_conv_multiline_sub_pixel(
+                    stack, *centres, line_ratio=_BAND_RATIO, n_local=_CENTRE_FIT_POINTS
+                )
+            )
+    is_known &= ((centres >= 0) & (centres <= width - 1)).all(axis=0)
+    centres[:, ~is_known] = np.nan
+    return centres.T
 
 
-def _medians(images: np.ndarray) -> np.ndarray:
-    n = len(images)
-    pixels = images.reshape(n, -1)
-    n_pixels = pixels.shape[1]
-    ranks = [(n_pixels - 1) // 2, n_pixels // 2]
-    if images.dtype == np.uint16:
-        return np.partition(pixels, ranks, axis=1)[:, ranks].mean(axis=1)
-    # With 256 values to choose from, counting is four times as fast as partitioning.
-    slots = pixels + (np.arange(n) * 256)[:, None]
-    counts = np.bincount(slots.ravel(), minlength=n * 256).reshape(n, 256)
-    up_to = counts.cumsum(axis=1)
-    lower, upper = ((up_to <= rank).sum(axis=1) for rank in ranks)
-    return (lower + upper) / 2
+def _z_nm(profiles: np.ndarray, zlut: np.ndarray) -> np.ndarray:
+    """Return the z of each profile: that of the plane it correlates with best, refined.
 
-
-def _bands(images: np.ndarray, lines: np.ndarray, half: int) -> np.ndarray:
-    """Return the mean of the rows and of the columns about each centre, less their own mean.
+    These are the steps of `magtrack.lookup_z`, which does not tell how good the correlation was.
 
     Args:
-        images: `(n, height, width)`.
-        lines: Column and row of each centre, `(n, 2)` int.
-        half: Lines to take on either side.
+        profiles: `(n, n_bins)` float64; bin 0, which may have no pixel, is left out.
+        zlut: `(1 + n_bins, n_planes)` float64, row 0 = z in nm.
 
     Returns:
-        `(n, 2, width)` float64: along x, and along y.
+        `(n,)` float64; NaN where the best plane is one of the four at either end (z may lie
+        outside), or where no plane is like the profile.
     """
-    n, width = images.shape[:2]
-    around = np.arange(-half, half + 1)
-    image = np.arange(n)[:, None]
-    along_x = images[image, lines[:, 1, None] + around]
-    columns = lines[:, 0, None, None] + around
-    along_y = images[image[:, :, None], np.arange(width)[:, None], columns]
-    bands = np.empty((n, 2, width))
-    bands[:, 0] = along_x.sum(axis=1, dtype=np.float64)
-    bands[:, 1] = along_y.sum(axis=2, dtype=np.float64)
-    bands /= len(around)
-    bands -= bands.mean(axis=2, keepdims=True)
-    return bands
-
-
-def _auto_convolved(bands: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Weight each band with a Gaussian about its centre and convolve it with itself."""
-    width = bands.shape[2]
-    distance = np.arange(width) - centres[:, :, None]
-    sigma = width / 6.0
-    weighted = bands * np.exp(-(distance**2) / (2 * sigma**2))
-    n_full = 2 * width - 1
-    n_fft = fft.next_fast_len(n_full, real=True)
-    spectrum = fft.rfft(weighted, n_fft, axis=2)
-    spectrum *= spectrum
-    first = (n_full - width) // 2
-    return fft.irfft(spectrum, n_fft, axis=2)[:, :, first : first + width]
-
-
-def _peaks(curves: np.ndarray) -> np.ndarray:
-    """Return where each curve of `(n, 2, width)` peaks, by a parabola; NaN at its ends."""
-    n, _, width = curves.shape
-    flat = curves.reshape(2 * n, width)
-    return parabola_vertices(flat, np.argmax(flat, axis=1), _CENTRE_FIT_POINTS).reshape(n, 2)
+    magtrack = load_magtrack()
+    is_known = np.isfinite(profiles[:, 1:]).all(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        correlations = np.nan_to_num(magtrack.pearson(zlut[2:], profiles[is_known, 1:].T))
+        best = np.argmax(correlations, axis=1)
+        plane = magtrack.parabolic_vertex(correlations, best, _Z_FIT_POINTS)
+    is_like = correlations.max(axis=1) >= _SMALLEST_CORRELATION
+    is_near = np.abs(plane - best) <= _Z_FIT_POINTS // 2
+    plane[~(is_like & is_near)] = np.nan
+    z_nm = np.full(len(profiles), np.nan)
+    z_nm[is_known] = np.interp(plane, np.arange(zlut.shape[1]), zlut[0])
+    return z_nm

@@ -18,7 +18,7 @@ from magscope.videowork import Result, Search, Task
 from magscope.videoworker import VideoWorker
 from magscope.zlut import load_zlut
 
-HOLD_LIMIT_S = 1.5
+HOLD_LIMIT_S = 5.0
 TASK_LIMIT_S = 30.0
 FINISH_S = 1.5
 EXIT_S = 0.5
@@ -87,7 +87,7 @@ class VideoProcessorManager(ManagerProcessBase):
 
     def seconds_to_next_loop(self) -> float:
         """Look after busy workers before their time is over."""
-        return HOLD_LIMIT_S / 3 if any(hand.task for hand in self._hands) else HEARTBEAT_S
+        return HEARTBEAT_S / 2 if any(hand.task for hand in self._hands) else HEARTBEAT_S
 
     def do_main_loop(self) -> None:
         """Take in results, bury the dead, hand out what waits."""
@@ -141,9 +141,9 @@ class VideoProcessorManager(ManagerProcessBase):
         if needs_rois and not self.bead_rois and self._searches_left:
             self._searches_left -= 1
             search = Search(self.settings["bead roi width"], self._max_beads)
-        saves_video = records and self._is_recording_video and search is None
+        saves_video = records and self._is_recording_video
         sequence = None
-        if records and mode.tracks and self.bead_rois:
+        if records and mode.tracks and (self.bead_rois or search):
             sequence, self._sequence = self._sequence, self._sequence + 1
         return Task(
             epoch,

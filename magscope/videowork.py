@@ -1,7 +1,7 @@
 """What a video worker is asked to do with a stack, what it answers, and how it does it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +36,7 @@ class Task:
         rois: By bead id.
         zlut: The Z-LUT file, and how often one was set: the same path may have new content.
         video_dir: Where video goes; None if none is saved.
-        search: Find the beads in this stack, instead of tracking.
+        search: Find the beads in this stack first.
     """
 
     epoch: int
@@ -89,26 +89,45 @@ class StackProcessor:
 
     def do(self, task: Task) -> Result:
         """Copy what is needed out of the video buffer, give the stack back, then work on it."""
+        crops = whole = None
         try:
             stack, times_s = self.video.peak_stack()
             times_s = times_s.copy()
             times_ns, numbers = self.video.peak_stack_info()
-            mean = stack.mean(axis=2) if task.search else None
-            crops = crop_stack_to_rois(stack, list(task.rois.values()))
-            whole = stack.copy(order="K") if task.video_dir and task.mode.saves_frames else None
+            if task.search or (task.video_dir and task.mode.saves_frames):
+                whole = stack.copy(order="K")
+            if not task.search:
+                crops = crop_stack_to_rois(stack, list(task.rois.values()))
         finally:
             self.finish(task)
-        if mean is not None and task.search is not None:
-            from magscope.rois import find_rois  # slow to load, and needed once
-
-            rois = find_rois(mean, task.search.roi_px, task.search.max_beads)
-            return Result(task.epoch, rois=rois)
+        if crops is None:
+            assert whole is not None
+            task = self._find(task, whole)
+            crops = crop_stack_to_rois(whole, list(task.rois.values()))
         rows, batch = 0, None
-        if task.mode.tracks and task.rois:
-            tracked = track_crops(crops, self._load(task))
+        if task.mode.tracks and (task.rois or task.search):
+            tracked = self._track(task, crops)
             rows, batch = self._publish(task, tracked, times_s, times_ns, numbers)
         problem = self._save(task, whole, crops, times_s)
-        return Result(task.epoch, rows=rows, batch=batch, recording_problem=problem)
+        rois = list(task.rois.values()) if task.search else None
+        return Result(task.epoch, rows=rows, batch=batch, rois=rois, recording_problem=problem)
+
+    @staticmethod
+    def _find(task: Task, stack: np.ndarray) -> Task:
+        """Return the task with the beads that are in its stack."""
+        assert task.search is not None
+        from magscope.rois import find_rois  # slow to load, and needed once
+
+        rois = find_rois(stack.mean(axis=2), task.search.roi_px, task.search.max_beads)
+        return replace(task, rois=dict(enumerate(rois)))
+
+    def _track(self, task: Task, crops: np.ndarray) -> Tracked:
+        if task.rois:
+            return track_crops(crops, self._load(task))
+        n_images = crops.shape[2]
+        return Tracked(
+            np.empty((n_images, 0, 2)), np.empty((n_images, 0)), np.empty((n_images, 0, 0))
+        )
 
     def _load(self, task: Task) -> np.ndarray | None:
         if task.zlut is None:
@@ -162,7 +181,7 @@ class StackProcessor:
         if task.video_dir is None:
             return ""
         try:
-            if whole is not None:
+            if whole is not None and task.mode.saves_frames:
                 write_video(task.video_dir, whole, times_s, nm_per_px=task.nm_per_px)
             if task.mode.saves_crops and task.rois:
                 write_video(task.video_dir, crops, times_s, nm_per_px=task.nm_per_px)

@@ -70,7 +70,7 @@ class WorkerRoll:
         return LOOK_AGAIN_S
 
     def views(self) -> tuple[WorkerView, ...]:
-        """Return the workers for a snapshot, those that are gone only if nobody took their place."""
+        """Return the workers that are there, for a snapshot."""
         alive = [(n, w) for n, w in self._workers.items() if w.state != "gone"]
         return tuple(WorkerView(name, w.state, w.stacks) for name, w in alive)
 

@@ -6,10 +6,6 @@ from pathlib import Path
 import numpy as np
 
 MIN_PLANES = 9
-_Z_FIT_POINTS = 7
-# A bead's profile correlates with its own plane at 0.97 and more; the best of 41 planes with an
-# empty ROI's at 0.4, and in one of 2000 at 0.85.
-_SMALLEST_CORRELATION = 0.87
 
 
 def build_zlut(z_nm: np.ndarray, profiles: np.ndarray) -> np.ndarray:
@@ -85,56 +81,6 @@ def check_zlut(zlut: np.ndarray, *, roi_px: int | None = None, source: str = "Z-
         )
 
 
-def lookup_z_nm(profiles: np.ndarray, zlut: np.ndarray) -> np.ndarray:
-    """Find the z of each profile: the plane it correlates with best, refined by a parabola.
-
-    Args:
-        profiles: `(n, n_bins)` float64; bin 0, which may have no pixel, is left out.
-        zlut: `(1 + n_bins, n_planes)` float64, row 0 = z in nm.
-
-    Returns:
-        `(n,)` float64; NaN where the best plane is one of the three at either end (z may lie
-        outside), or where no plane is like the profile.
-    """
-    references = _standardised(zlut[2:].T)
-    correlations = _standardised(profiles[:, 1:]) @ references.T
-    best = np.argmax(correlations, axis=1)
-    plane = parabola_vertices(correlations, best, _Z_FIT_POINTS)
-    is_like = correlations[np.arange(len(best)), best] >= _SMALLEST_CORRELATION
-    is_near = np.abs(plane - best) <= _Z_FIT_POINTS // 2
-    plane[~(is_like & is_near)] = np.nan
-    return np.interp(plane, np.arange(zlut.shape[1]), zlut[0], left=np.nan, right=np.nan)
-
-
-def parabola_vertices(curves: np.ndarray, peaks: np.ndarray, n_points: int) -> np.ndarray:
-    """Refine the peak of each curve with a parabola through the points about it.
-
-    The points' weights fall linearly with their distance from the peak, as in `magtrack`.
-
-    Args:
-        curves: `(n, n_samples)` float64.
-        peaks: Index of the largest sample of each, `(n,)` int.
-        n_points: Points to fit, odd.
-
-    Returns:
-        `(n,)` float64 indices; NaN where the fit would reach the end of the curve.
-    """
-    half = n_points // 2
-    first, last = half, curves.shape[1] - half - 1
-    is_inside = (peaks > first) & (peaks < last)
-    centre = np.clip(peaks, first, last)
-    steps = np.arange(-half, half + 1)
-    around = curves[np.arange(len(curves))[:, None], centre[:, None] + steps]
-    weights = half - np.abs(steps) + 1.0
-    terms = np.stack([steps**2, steps, np.ones(n_points)], axis=1)
-    solver = np.linalg.pinv(terms * weights[:, None]) * weights
-    curvature, slope = solver[:2] @ around.T
-    with np.errstate(divide="ignore", invalid="ignore"):
-        vertices = centre - slope / (2.0 * curvature)
-    vertices[~(is_inside & (curvature < 0))] = np.nan
-    return vertices
-
-
 def save_zlut(path: Path | str, zlut: np.ndarray) -> None:
     """Write a Z-LUT as text that `numpy.loadtxt` reads; the file appears whole or not at all.
 
@@ -184,12 +130,3 @@ def load_zlut(path: Path | str, *, roi_px: int | None = None) -> np.ndarray:
         raise ValueError(f"Z-LUT file {path} is not a table of numbers: {reason}") from None
     check_zlut(zlut, roi_px=roi_px, source=f"Z-LUT file {path}")
     return zlut
-
-
-def _standardised(profiles: np.ndarray) -> np.ndarray:
-    """Return rows of mean 0 and length 1; a missing value counts as the mean, as in `magtrack`."""
-    n_known = np.maximum(np.isfinite(profiles).sum(axis=1, keepdims=True), 1)
-    centred = profiles - np.nansum(profiles, axis=1, keepdims=True) / n_known
-    centred = np.nan_to_num(centred)
-    length = np.sqrt((centred * centred).sum(axis=1, keepdims=True))
-    return centred / np.where(length > 0, length, 1.0)
