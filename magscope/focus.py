@@ -36,7 +36,9 @@ class Focus:
 
     def state(self) -> FocusState | None:
         """Return where the focus was last seen; None before that, or without a focus motor."""
-        rows = self._buffer.newest(1) if self._buffer is not None else ()
+        if self._buffer is None:
+            return None
+        rows = self._buffer.newest(1)
         return FocusState._make(rows[0].tolist()) if len(rows) else None
 
     def move(self, position_nm: float) -> Message:

@@ -202,12 +202,13 @@ class _Session:
         self.record = SessionRecord(scope, self.parts)
         self.ledger = Ledger(self.parts, lambda: self.router.routed)
         self.workers = WorkerRoll(self.runtime)
-        self.has_gone = False
+        self.silent: set[str] = set()
+        self.next_watch_ns = 0
         for manager, end in self.parts.ends.items():
             self.router.add(Peer(manager, Channel(end)))
         self.peers = list(self.router.peers.values())
         self.shutdown = Shutdown(
-            self.peers, self.ask_to_quit, lambda text: self.warn("router", text), scope.bounds
+            self.peers, self.ask_to_quit, lambda text: self.fail("router", text), scope.bounds
         )
         self.run_until_ns: int | None = None
         self.next_look = [self.began_ns for _ in scope._observers]  # noqa: SLF001
@@ -252,6 +253,7 @@ class _Session:
             self.quit(now)
             if self.scope.stops > 1:
                 self.shutdown.hurry(now)
+        self.watch(now)
         waits = [1.0]
         if (step_s := self.shutdown.step(now)) is not None:
             waits.append(step_s)
@@ -265,6 +267,16 @@ class _Session:
                 self.next_look[index] = now + int(interval_s * NS_PER_S)
             waits.append((self.next_look[index] - now) / NS_PER_S)
         return max(min(waits), 0.0)
+
+    def watch(self, now_ns: int) -> None:
+        """Warn once of each manager that no longer shows signs of life."""
+        if now_ns < self.next_watch_ns:
+            return
+        self.next_watch_ns = now_ns + NS_PER_S // 2
+        silent = {p.name for p in self.peers if self.ledger.is_silent(p, now_ns, STALLED_S)}
+        for name in sorted(silent - self.silent):
+            self.warn("router", f"{name} has shown no sign of life for {STALLED_S:g} s")
+        self.silent = silent
 
     def quit(self, now_ns: int) -> None:
         """Begin the end of the session, once."""
@@ -378,7 +390,7 @@ class _Session:
             run_for_s=self.scope.run_for_s,
             state=state,
             peers=self.peers,
-            stalled={p.name for p in self.peers if self.ledger.is_silent(p, now_ns, STALLED_S)},
+            stalled=self.silent,
             workers=self.workers.views(),
             log=tuple(self.log),
             directory=None if self.scope.record_dir is None else str(self.scope.record_dir),

@@ -34,19 +34,19 @@ class Shutdown:
     Args:
         peers: Every manager.
         ask: Tells a manager to quit.
-        warn: Logs a line.
+        fail: Logs an error.
     """
 
     def __init__(
         self,
         peers: Iterable[Peer],
         ask: Callable[[Peer], None],
-        warn: Callable[[str], None],
+        fail: Callable[[str], None],
         bounds: Bounds | None = None,
     ) -> None:
         self._peers = list(peers)
         self._ask = ask
-        self._warn = warn
+        self._fail = fail
         self._bounds = bounds or Bounds()
         self._phases = sorted({peer.manager.quit_phase for peer in self._peers})
         self._asked: set[str] = set()
@@ -96,7 +96,7 @@ class Shutdown:
             if peer.force == how or peer.force == "killed":
                 continue
             peer.force = how
-            self._warn(f"{peer.name} does not quit: it is {how}")
+            self._fail(f"{peer.name} does not quit: it is {how}")
             if how == "killed":
                 peer.manager.kill()
             else:

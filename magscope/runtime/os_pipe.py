@@ -114,13 +114,19 @@ if sys.platform == "win32":
             return OsBell, (self._semaphore,)
 
     def wait(readable: Iterable[Any], writable: Sequence[Any], timeout_s: float | None) -> set[Any]:
-        """Wait for handles."""
-        by_handle = {source.fileno(): source for source in readable}
-        for end in writable:
-            if end._pending is not None:  # noqa: SLF001
-                by_handle[end._pending.event] = end  # noqa: SLF001
-        ready = connection.wait(list(by_handle), timeout_s)
-        return {by_handle[handle] for handle in ready}
+        """Wait for pipes and handles."""
+        by_object = {_pipe_or_handle(source): source for source in readable}
+        for source in writable:
+            pending = getattr(source, "end", source)._pending  # noqa: SLF001
+            if pending is not None:
+                by_object[pending.event] = source
+        ready = connection.wait(list(by_object), timeout_s)
+        return {by_object[found] for found in ready}
+
+    def _pipe_or_handle(source: Any) -> Any:
+        """Return what the system waits for: a pipe is readable when its connection says so."""
+        end = getattr(source, "end", source)
+        return end._end if isinstance(end, OsEndpoint) else source.fileno()  # noqa: SLF001
 
 else:
 

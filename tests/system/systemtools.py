@@ -1,0 +1,219 @@
+"""What the tests of the whole system share: small rigs, stories, and `magscope run` under way."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from magscope.report import SessionReport, Snapshot
+from magscope.rig import load_rig
+from magscope.scope import MagScope
+from magscope.shutdown import Bounds
+from magscope.utils import Message
+
+SHM = Path("/dev/shm")
+ZLUT = Path(__file__).parents[2] / "sim" / "data" / "zlut_64px_100nm.txt"
+MAGSCOPE = Path(sys.executable).with_name("magscope")
+DEADLINE_S = 15.0
+# Long enough for what is healthy, short enough for a suite that stops processes on purpose.
+HASTY = Bounds(phase_ends_s=(0.4, 0.8, 1.2), terminate_s=1.2, kill_s=1.8)
+
+SMALL_RIG = """
+seed = {seed}
+[settings]
+"video buffer n images" = {n_images}
+"video buffer n stacks" = 5
+"video processors n" = {workers}
+"tracks max datapoints" = 10000
+[camera]
+driver = "sim.bead-camera"
+settings = {{ exposure_us = 1000 }}
+[camera.options]
+width_px = 320
+height_px = 256
+framerate_hz = {framerate_hz}
+n_tethered = {tethered}
+n_stuck = {stuck}
+[beads]
+roi_px = 64
+max_beads = {max_beads}
+rois = {rois}
+{zlut}
+[acquisition]
+mode = "{mode}"
+on = {on}
+"""
+
+Condition = Callable[[Snapshot], Any]
+Story = Callable[["System"], Generator[tuple[str, Condition], None, None]]
+
+
+def small_rig(
+    *,
+    seed: int = 1,
+    n_images: int = 20,
+    workers: int = 2,
+    framerate_hz: int = 200,
+    tethered: int = 1,
+    stuck: int = 1,
+    max_beads: int = 4,
+    rois: str = '"auto"',
+    zlut: Path | None = ZLUT,
+    mode: str = "track",
+    on: bool = True,
+    more: str = "",
+) -> str:
+    """Return a rig file's text with small frames and few beads."""
+    return (
+        SMALL_RIG.format(
+            seed=seed, n_images=n_images, workers=workers, framerate_hz=framerate_hz,
+            tethered=tethered, stuck=stuck, max_beads=max_beads, rois=rois, mode=mode,
+            zlut="" if zlut is None else f'zlut = "{zlut}"', on=str(on).lower(),
+        )
+        + more
+    )  # fmt: skip
+
+
+def wait_until(condition: Callable[[], Any], what: str, deadline_s: float = DEADLINE_S) -> Any:
+    """Return what `condition` does as soon as it is true."""
+    end = time.monotonic() + deadline_s
+    while not (value := condition()):
+        assert time.monotonic() < end, f"{what}: not within {deadline_s:g} s"
+        time.sleep(0.01)
+    return value
+
+
+def session_names(pid: int) -> set[str]:
+    """Return what the sessions that a process began have in /dev/shm."""
+    return {path.name for path in SHM.glob(f"mgs-{pid:x}-*")}
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended; a zombie has."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def outcome(report: SessionReport, name: str) -> tuple[str, int | None]:
+    """Return how a process ended."""
+    (found,) = [p for p in report.processes if p.name == name]
+    return found.outcome, found.exit_code
+
+
+def not_clean(report: SessionReport) -> dict[str, tuple[str, int | None]]:
+    """Return every process that did not end cleanly."""
+    return {
+        p.name: (p.outcome, p.exit_code) for p in report.processes if p.outcome != "clean"
+    }  # fmt: skip
+
+
+@dataclass
+class System:
+    """A system in this process, and the story of what is done to it."""
+
+    scope: MagScope
+    now: Snapshot | None = None
+    failure: BaseException | None = None
+    sessions: list[Any] = field(default_factory=list)
+
+    @property
+    def session(self) -> Any:
+        return self.sessions[-1]
+
+    def send(self, to: str, meth: str, *args: Any, **kwargs: Any) -> None:
+        """Send a message as the router."""
+        self.session.router.send(Message(to, meth, *args, **kwargs))
+
+    def pid(self, name: str) -> int:
+        """Return the process id of a manager or a worker."""
+        assert self.now is not None
+        pids = {p.name: p.pid for p in self.now.processes}
+        pids |= {n: w.pid for n, w in self.session.workers._workers.items()}
+        pid = pids[name]
+        assert pid is not None, f"{name} was not started"
+        return pid
+
+    def signal(self, name: str, number: int) -> int:
+        """Send a signal to a manager or a worker; return its process id."""
+        pid = self.pid(name)
+        os.kill(pid, number)
+        return pid
+
+    def logged(self, text: str) -> bool:
+        """Whether a line of the log holds this text."""
+        return any(text in line.text for line in self.session.log)
+
+
+def scripted(path: Path, *steps: str) -> Path:
+    """Write a script file in the style that scripts have always had."""
+    lines = ["from magscope.scripting import Script", "", "script = Script()"]
+    path.write_text("\n".join([*lines, *(f"script({step})" for step in steps), ""]))
+    return path
+
+
+def built(rig: str, directory: Path) -> MagScope:
+    """Return a system from a rig file's text."""
+    path = directory / "rig.toml"
+    path.write_text(rig)
+    return MagScope(rig=load_rig(path))
+
+
+class Running:
+    """`magscope run` under way."""
+
+    def __init__(self, words: tuple[str, ...], cwd: Path, program: tuple[str, ...]) -> None:
+        self.errors_path = cwd / f"stderr-{len(list(cwd.glob('stderr-*')))}"
+        with self.errors_path.open("w") as errors:
+            self.process = psutil.Popen(
+                [*program, *words], stdout=subprocess.PIPE, stderr=errors, text=True, cwd=cwd
+            )
+        self.pid = self.process.pid
+
+    @property
+    def errors(self) -> str:
+        """What it wrote to stderr."""
+        return self.errors_path.read_text()
+
+    def children(self) -> list[psutil.Process]:
+        """Return its processes."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return self.process.children(recursive=True)
+        return []
+
+    def until_up(self) -> list[psutil.Process]:
+        """Wait until frames are there; return the processes."""
+        wait_until(lambda: f"mgs-{self.pid:x}-1-VideoBuffer" in session_names(self.pid), "frames")
+        return self.children()
+
+    def end(self, deadline_s: float = 2 * DEADLINE_S) -> "Ended":
+        """Wait for its end."""
+        output, _ = self.process.communicate(timeout=deadline_s)
+        return Ended(self.process.returncode, output, self.errors)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """`magscope run` after its end."""
+
+    code: int
+    output: str
+    errors: str
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The report that --json printed."""
+        report = json.loads(self.output)
+        frames = report["frames"]
+        kept = ("processed", "purged", "discarded", "lost", "in_buffer")
+        assert frames["delivered"] == sum(frames[key] for key in kept), f"B1: {frames}"
+        return report
