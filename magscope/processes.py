@@ -4,10 +4,9 @@ import inspect
 import multiprocessing.process
 import signal
 import traceback
-from abc import ABC, ABCMeta, abstractmethod
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,7 +16,6 @@ from hal.errors import DeviceError
 from magscope.board import Board
 from magscope.channel import Channel
 from magscope.datatypes import MatrixBuffer, VideoBuffer
-from magscope.flag import PoolFlag
 from magscope.protocol import (
     Frame,
     Kind,
@@ -28,99 +26,17 @@ from magscope.protocol import (
     pack_message,
     unpack,
 )
-from magscope.runtime import Bell, Endpoint, Event, RuntimeProcess, Value, current
+from magscope.resources import InterprocessValues as InterprocessValues
+from magscope.resources import Resources as Resources
+from magscope.runtime import Endpoint, RuntimeProcess, current
+from magscope.singletons import SingletonABCMeta as SingletonABCMeta
+from magscope.singletons import SingletonMeta as SingletonMeta
 from magscope.utils import AcquisitionMode, Message, registerwithscript, rois_by_bead
 
 HEARTBEAT_S = 1.0
 DRAIN_S = 5.0
 FRAMES_A_LOOP = 1000
 LATER = object()
-
-
-class SingletonMeta(type):
-    """A metaclass of classes that have one instance; a second one raises TypeError."""
-
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        """Make the one instance."""
-        return _only(cls, super().__call__, args, kwargs)
-
-
-class SingletonABCMeta(ABCMeta):
-    """`SingletonMeta` for abstract classes.
-
-    A class with `_one_per_name = True` may have one instance for each value of `name`.
-    """
-
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        """Make the one instance, or the one of its name."""
-        return _only(cls, super().__call__, args, kwargs)
-
-
-def _only(cls: type, create: Any, args: tuple, kwargs: dict) -> Any:
-    instances = current().singletons()
-    by_name = getattr(cls, "_one_per_name", False)
-    if not by_name and cls in instances:
-        raise TypeError(f"{cls.__name__} is a singleton, and there is one already")
-    instance = create(*args, **kwargs)
-    key = (cls, instance.name) if by_name else cls
-    if key in instances:
-        raise TypeError(f"there is a {cls.__name__} named {instance.name!r} already")
-    instances[key] = instance
-    return instance
-
-
-def forget_singletons(instances: Sequence[object]) -> None:
-    """Allow new instances once these have done their work."""
-    known = current().singletons()
-    for key in [k for k, instance in known.items() if any(instance is i for i in instances)]:
-        del known[key]
-
-
-class InterprocessValues:
-    """What the video processing pool shares.
-
-    Attributes:
-        video_process_flag: The `PoolVideoFlag`, as `.value`; see `PoolFlag`.
-        video_process_busy_count: How many workers are inside a task, as `.value`.
-    """
-
-    def __init__(self) -> None:
-        self.video_process_flag = PoolFlag()
-        self.video_process_busy_count: Value = current().value("q", 0)
-
-
-@dataclass
-class Resources:
-    """What the router hands to a manager before it is started.
-
-    Attributes:
-        end: The manager's end of its pipe to the router.
-        quitting: Set when the manager quits.
-        system_quitting: Set when the router has begun to end the session.
-        names: Every manager's name, in the order of the board.
-        bells: What wakes the managers that share the video buffer, by their role.
-        seed: The session's seed.
-        started_ns: Unix time of the session's start.
-        nm_per_px: Size of a pixel at the sample.
-    """
-
-    end: Endpoint
-    quitting: Event
-    system_quitting: Event
-    locks: Mapping[str, Any]
-    shared_values: InterprocessValues
-    settings: dict[str, Any]
-    names: tuple[str, ...]
-    camera_type: type | None = None
-    hardware_types: dict[str, type] = field(default_factory=dict)
-    bells: dict[str, Bell] = field(default_factory=dict)
-    seed: int = 0
-    started_ns: int = 0
-    nm_per_px: float = 1.0
-    record_dir: Path | None = None
-    acquisition_on: bool = True
-    acquisition_mode: AcquisitionMode = AcquisitionMode.TRACK
-    bead_rois: dict[int, tuple[int, int, int, int]] = field(default_factory=dict)
 
 
 class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
