@@ -77,13 +77,20 @@ class CameraManager(ManagerProcessBase):
         if self.buffers():
             self._annotations = MatrixBuffer(create=False, locks=self.locks, name="Annotations")
         self._feed = self._make_feed()
-        self.video_buffer = self._feed.open(
-            self.locks,
-            self.settings["video buffer n stacks"],
-            self.settings["video buffer n images"],
-        )
+        self.video_buffer = self._feed.open(self._make_buffer)
         self.video_buffer.disown()  # others may attach when this process is gone already
         self._holder.report(self)
+
+    def _make_buffer(self, width: int, height: int, bits: int) -> VideoBuffer:
+        return VideoBuffer(
+            create=True,
+            locks=self.locks,
+            n_stacks=self.settings["video buffer n stacks"],
+            n_images=self.settings["video buffer n images"],
+            width=width,
+            height=height,
+            bits=bits,
+        )
 
     def _make_feed(self) -> Feed:
         if self.camera is not None:

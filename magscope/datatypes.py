@@ -206,9 +206,12 @@ class VideoBuffer(_SharedBuffer):
             timestamp_ns: Unix time in ns.
             frame_number: The device's own number; the buffer's count if None.
         """
+        self._count(timestamp_ns / _NS_PER_S, timestamp_ns, frame_number)
+
+    def _count(self, timestamp_s: float, timestamp_ns: int, frame_number: int | None) -> None:
         written = self.written
         slot = written % self.n_total_images
-        self._timestamps[slot] = timestamp_ns / _NS_PER_S
+        self._timestamps[slot] = timestamp_s
         self._timestamps_ns[slot] = timestamp_ns
         self._numbers[slot] = written if frame_number is None else frame_number
         with self._lock:
@@ -221,8 +224,7 @@ class VideoBuffer(_SharedBuffer):
             BufferOverflow: Every frame of the ring is unread.
         """
         self.next_image()
-        self.commit(round(t * _NS_PER_S))
-        self._timestamps[(self.written - 1) % self.n_total_images] = t
+        self._count(t, round(t * _NS_PER_S), None)
 
     def write_image_and_timestamp(self, image_bytes: Any, t: float) -> None:
         """Write a frame.
@@ -322,7 +324,7 @@ class MatrixBuffer(_SharedBuffer):
         shape: Rows and columns of a new buffer.
     """
 
-    _WRITTEN, _READ, _OVERWRITTEN = 8, 9, 10
+    _WRITTEN, _READ, _OVERWRITTEN, _CLAIMED = 8, 9, 10, 11
     _SHAPE_WORDS = 2
 
     def __init__(
@@ -364,7 +366,7 @@ class MatrixBuffer(_SharedBuffer):
     def get_count_index(self) -> int:
         """Return how many rows wait to be read; never more than the buffer holds."""
         with self._lock:
-            return min(self.written - self._get(self._READ), self.shape[0])
+            return self.written - self._get(self._READ) - self._overrun()
 
     def get_read_index(self) -> int:
         """Return the place of the oldest unread row."""
@@ -392,6 +394,8 @@ class MatrixBuffer(_SharedBuffer):
             kept = rows[-capacity:] if len(rows) > capacity else rows
             first = (written + len(rows) - len(kept)) % capacity
             head = min(len(kept), capacity - first)
+            # Said first: if the writer dies now, what it began to overwrite is not read as whole.
+            self._put(self._CLAIMED, max(written + len(rows), self._get(self._CLAIMED)))
             self._rows[first : first + head] = kept[:head]
             self._rows[: len(kept) - head] = kept[head:]
             self._put(self._WRITTEN, written + len(rows))
@@ -409,7 +413,7 @@ class MatrixBuffer(_SharedBuffer):
         """Return copies of the last `count` rows at most, oldest first, read or not."""
         with self._lock:
             written = self.written
-            return self._range(max(written - min(count, self.shape[0]), 0), written)
+            return self._range(min(max(written - count, self._oldest(), 0), written), written)
 
     def peak_unsorted(self) -> np.ndarray:
         """Return a copy of the whole ring as it lies in memory; rows never written are NaN."""
@@ -422,7 +426,11 @@ class MatrixBuffer(_SharedBuffer):
             return np.roll(self._rows, -self.get_write_index(), axis=0)
 
     def _overrun(self) -> int:
-        return max(self.written - self._get(self._READ) - self.shape[0], 0)
+        read = self._get(self._READ)
+        return min(max(self._oldest() - read, 0), self.written - read)
+
+    def _oldest(self) -> int:
+        return max(self.written, self._get(self._CLAIMED)) - self.shape[0]
 
     def _range(self, start: int, stop: int) -> np.ndarray:
         first, count, capacity = start % self.shape[0], stop - start, self.shape[0]

@@ -1,7 +1,7 @@
 """The two kinds of camera, as the camera manager drives them: a `hal.Camera`, or a `CameraBase`."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,9 @@ from magscope.devices import DeviceHolder
 
 BURST = 64
 LEGACY_POLL_S = 0.0005
+
+# Makes the video buffer for frames of this width and height in px, and so many bits a pixel.
+MakeBuffer = Callable[[int, int, int], VideoBuffer]
 
 
 class CameraBase(ABC):
@@ -77,7 +80,7 @@ class Feed(ABC):
     """A camera as the camera manager drives it."""
 
     @abstractmethod
-    def open(self, locks: Mapping[str, Any], n_stacks: int, n_images: int) -> VideoBuffer:
+    def open(self, make_buffer: MakeBuffer) -> VideoBuffer:
         """Open the camera, make the video buffer that fits it, and start."""
 
     @abstractmethod
@@ -121,19 +124,11 @@ class HalFeed(Feed):
         self._next_number = 0
         self._lost = 0
 
-    def open(self, locks: Mapping[str, Any], n_stacks: int, n_images: int) -> VideoBuffer:
+    def open(self, make_buffer: MakeBuffer) -> VideoBuffer:
         """Open the camera, make the video buffer that fits it, and start."""
         self._camera = self._holder.open(Camera)
         form = self._camera.frame_format
-        self._buffer = VideoBuffer(
-            create=True,
-            locks=locks,
-            n_stacks=n_stacks,
-            n_images=n_images,
-            width=form.width_px,
-            height=form.height_px,
-            bits=form.bits,
-        )
+        self._buffer = make_buffer(form.width_px, form.height_px, form.bits)
         self._camera.start()
         return self._buffer
 
@@ -184,19 +179,12 @@ class LegacyFeed(Feed):
         self._n_images = 1
         self._unreleased = 0
 
-    def open(self, locks: Mapping[str, Any], n_stacks: int, n_images: int) -> VideoBuffer:
+    def open(self, make_buffer: MakeBuffer) -> VideoBuffer:
         """Make the video buffer that fits the camera, and connect it."""
         camera = self._camera
-        self._n_images = n_images
-        self._buffer = VideoBuffer(
-            create=True,
-            locks=locks,
-            n_stacks=n_stacks,
-            n_images=n_images,
-            width=camera.width,
-            height=camera.height,
-            bits=np.dtype(camera.dtype).itemsize * 8,
-        )
+        bits = np.dtype(camera.dtype).itemsize * 8
+        self._buffer = make_buffer(camera.width, camera.height, bits)
+        self._n_images = self._buffer.n_images
         camera.video_buffer = self._buffer
         camera.connect(self._buffer)
         if camera.is_connected is False:

@@ -16,7 +16,7 @@ import numpy as np
 
 from magscope.zlut import check_zlut
 
-# Crops tracked at a time: what one step touches then fits the cache.
+# Enough that the number of calls does not matter, few enough for the cache.
 _CROPS_AT_A_TIME = 256
 _PROFILES_AT_A_TIME = 16
 _REFINEMENTS = 5

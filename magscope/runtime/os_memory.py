@@ -53,6 +53,7 @@ else:
         def __init__(self, session: str, name: str, size: int | None) -> None:
             self.name = name
             self._path = "/" + block_name(session, name)
+            self._unlinker: int | None = os.getpid()
             flags = os.O_RDWR if size is None else os.O_RDWR | os.O_CREAT | os.O_EXCL
             descriptor = _posixshmem.shm_open(self._path, flags, mode=0o600)
             try:
@@ -85,7 +86,13 @@ else:
                 self._map.close()
 
         def unlink(self) -> None:
-            """Remove the name."""
+            """Remove the name, once: the next block of this name is not this one's.
+
+            A forked copy of this object removes nothing.
+            """
+            if self._unlinker != os.getpid():
+                return
+            self._unlinker = None
             with contextlib.suppress(FileNotFoundError):
                 _posixshmem.shm_unlink(self._path)
 

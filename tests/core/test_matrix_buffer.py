@@ -164,6 +164,28 @@ def test_a_dropped_buffer_is_unlinked_also_as_part_of_a_cycle(locks, session):
     assert not has_name(session)
 
 
+def test_a_buffer_that_was_unlinked_leaves_the_next_one_of_its_name_alone(locks, session):
+    first = MatrixBuffer(create=True, locks=locks, name="rows", shape=(5, 2))
+    first.close()
+    first.unlink()
+    with MatrixBuffer(create=True, locks=locks, name="rows", shape=(3, 1)):
+        first.unlink()
+        del first
+        gc.collect()
+        assert has_name(session)
+
+
+def test_a_forked_process_that_drops_its_copy_of_the_creator_does_not_unlink(start, locks, session):
+    copies = [MatrixBuffer(create=True, locks=locks, name="rows", shape=(5, 2))]
+
+    def drop():
+        copies.clear()
+        gc.collect()
+
+    start(drop).join(10)
+    assert has_name(session)
+
+
 def test_b5_a_writer_that_dies_while_copying_leaves_no_half_written_row_to_read(
     buffer, monkeypatch
 ):

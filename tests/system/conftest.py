@@ -59,12 +59,12 @@ def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """
     sessions: list[Any] = []
 
-    class Observed(magscope.scope._Session):
+    class Observed(magscope.scope.Session):
         def __init__(self, *args: Any) -> None:
             super().__init__(*args)
             sessions.append(self)
 
-    monkeypatch.setattr(magscope.scope, "_Session", Observed)
+    monkeypatch.setattr(magscope.scope, "Session", Observed)
     monkeypatch.chdir(tmp_path)
 
     def run(

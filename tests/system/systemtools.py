@@ -11,13 +11,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
 import psutil
+import tifffile
 
+from hal.clock import NS_PER_S, Clock
+from hal.device import DeviceContext
 from magscope.report import SessionReport, Snapshot
 from magscope.rig import load_rig
 from magscope.scope import MagScope
 from magscope.shutdown import Bounds
 from magscope.utils import Message
+from sim.devices.camera import BeadCamera
 
 SHM = Path("/dev/shm")
 ZLUT = Path(__file__).parents[2] / "sim" / "data" / "zlut_64px_100nm.txt"
@@ -217,3 +223,92 @@ class Ended:
         kept = ("processed", "purged", "discarded", "lost", "in_buffer")
         assert frames["delivered"] == sum(frames[key] for key in kept), f"B1: {frames}"
         return report
+
+
+class _FarFuture(Clock):
+    """A clock by which every frame that is asked for is over."""
+
+    def __init__(self) -> None:
+        self.ns = 0
+
+    def now_ns(self) -> int:
+        return self.ns
+
+    def monotonic_ns(self) -> int:
+        return self.ns
+
+    def sleep_s(self, seconds: float) -> None:
+        self.ns += round(seconds * NS_PER_S)
+
+
+def expected_frames(count: int, *, seed: int = 1, **options: Any) -> np.ndarray:
+    """Return the first frames of the small rig's camera, `(count, height, width)`.
+
+    They are drawn in this process by a camera of their own, with motors that stand still.
+    """
+    given = {"width_px": 320, "height_px": 256, "framerate_hz": 200, "n_tethered": 1, "n_stuck": 1}
+    camera = BeadCamera(**{**given, "queue_frames": 1_000_000, **options})
+    clock = _FarFuture()
+    camera.context = DeviceContext.standalone(BeadCamera, clock=clock, seed=seed)
+    with camera:
+        camera.set("exposure_us", 1000)
+        camera.start()
+        clock.sleep_s(count)
+        frames = np.empty((count, *camera.frame_format.shape), np.uint8)
+        for number in range(count):
+            info = camera.fetch_into(frames[number])
+            assert info is not None
+            assert info.frame_number == number
+        camera.stop()
+    return frames
+
+
+def small_rois(
+    *, shift: tuple[int, int] = (0, 0), seed: int = 1, **options: Any
+) -> list[tuple[int, int, int, int]]:
+    """Return the regions of the small rig's beads, in the order of the truth, moved by `shift`."""
+    given = {"width_px": 320, "height_px": 256, "n_tethered": 1, "n_stuck": 1}
+    camera = BeadCamera(**{**given, **options})
+    camera.context = DeviceContext.standalone(BeadCamera, seed=seed)
+    with camera:
+        corners = [
+            (round(bead.x_nm / 100) - 32 + shift[0], round(bead.y_nm / 100) - 32 + shift[1])
+            for bead in camera.beads
+        ]
+    return [(x, x + 64, y, y + 64) for x, y in corners]
+
+
+def stuck_bead(*, seed: int = 1, **options: Any) -> int:
+    """Return the place of the first stuck bead among those of the small rig."""
+    given = {"width_px": 320, "height_px": 256, "n_tethered": 1, "n_stuck": 1}
+    camera = BeadCamera(**{**given, **options})
+    camera.context = DeviceContext.standalone(BeadCamera, seed=seed)
+    with camera:
+        return [bead.is_tethered for bead in camera.beads].index(False)
+
+
+def as_toml(rois: list[tuple[int, int, int, int]]) -> str:
+    """Return regions as a rig file has them."""
+    return str([list(roi) for roi in rois])
+
+
+def read_hdf5(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return the attributes and datasets of a file's one group, opened without any help."""
+    with h5py.File(path, "r") as file:
+        (group,) = file.values()
+        return dict(group.attrs), {name: data[()] for name, data in group.items()}
+
+
+def only(directory: Path, pattern: str) -> Path:
+    """Return the one file of this pattern."""
+    found = sorted(directory.glob(pattern))
+    assert len(found) == 1, f"{pattern}: {found}, beside {sorted(directory.iterdir())}"
+    return found[0]
+
+
+def read_video(path: Path) -> tuple[str, np.ndarray, np.ndarray]:
+    """Return a video's axes, frames, and the times of its pages in s."""
+    with tifffile.TiffFile(path) as file:
+        series = file.series[0]
+        labels = file.imagej_metadata["Labels"]
+        return series.axes, series.asarray(), np.array([float(label) for label in labels])

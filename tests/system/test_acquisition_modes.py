@@ -1,32 +1,147 @@
 """Each acquisition mode does what it says, from the rig file and while running."""
 
-from systemtools import small_rig
+import numpy as np
+import pytest
+from systemtools import as_toml, expected_frames, only, read_hdf5, read_video, small_rig, small_rois
+
+from magscope.utils import AcquisitionMode
+
+ROIS = small_rois()
+FIXED = as_toml(ROIS)
+N_IMAGES = 20
 
 
-def test_a_small_rig_tracks(live):
+def frame_numbers(directory, times_s):
+    """Return the numbers of frames by their times, as the truth beside them has both."""
+    _, truth = read_hdf5(only(directory, "Truth *.h5"))
+    by_time = dict(zip(truth["timestamp_ns"], truth["frame_number"], strict=True))
+    known = np.array(sorted(by_time))
+    nearest = known[np.abs(known[None, :] / 1e9 - times_s[:, None]).argmin(axis=1)]
+    assert np.abs(nearest / 1e9 - times_s).max() < 1e-6
+    return np.array([by_time[time] for time in nearest], int)
+
+
+@pytest.mark.parametrize(
+    ("mode", "tracks", "axes"),
+    [
+        ("track", True, None),
+        ("track-and-crop-video", True, "TCYX"),
+        ("track-and-full-video", True, "TYX"),
+        ("crop-video", False, "TCYX"),
+        ("full-video", False, "TYX"),
+    ],
+)
+def test_a_mode_of_the_rig_file_saves_what_it_says_and_nothing_else(
+    live, tmp_path, mode, tracks, axes
+):
+    out = tmp_path / "out"
+    out.mkdir()
+
     def story(system):
-        yield "a first track", lambda now: now.tracks_rows > 0
+        yield "three stacks", lambda now: now.frames.processed >= 3 * N_IMAGES
+        assert system.now.acquisition_mode == mode
+        assert (system.now.tracks_rows > 0) == tracks
+        yield "all in files", lambda now: now.recording == str(out)
 
-    report = live(small_rig(), story)
+    report = live(small_rig(mode=mode, rois=FIXED), story, record=out)
     assert report.is_clean
+    assert (report.tracks_rows > 0) == tracks
+    videos = sorted(out.glob("Video *.tiff"))
+    _, data = read_hdf5(only(out, "Tracking Data *.h5"))
+    assert len(data["bead_ids"]) == report.tracks_rows
+    assert len(videos) == (report.frames.processed // N_IMAGES if axes else 0)
+    frames = expected_frames(report.frames.delivered)
+    for video in videos:
+        found_axes, pixels, times_s = read_video(video)
+        assert found_axes == axes
+        n_channels = len(ROIS) if axes == "TCYX" else 1
+        numbers = frame_numbers(out, times_s)[::n_channels]
+        assert numbers.tolist() == list(range(numbers[0], numbers[0] + N_IMAGES))
+        wanted = frames[numbers]
+        if axes == "TCYX":
+            crops = [wanted[:, y0:y1, x0:x1] for x0, x1, y0, y1 in ROIS]
+            wanted = np.stack(crops, axis=1)
+        np.testing.assert_array_equal(pixels, wanted, err_msg="B2")
 
 
-def test_a_small_rig_tracks2(live):
-    import time, cProfile
+def test_modes_change_while_running_by_message(live, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
 
-    t = time.time()
+    def axes_of_videos():
+        return {read_video(path)[0] for path in out.glob("Video *.tiff")}
 
     def story(system):
-        yield "x", lambda now: now.state == "running"
-        print(time.time() - t, "running")
-        yield "x", lambda now: now.frames.delivered > 0
-        print(time.time() - t, "frames")
-        yield "x", lambda now: system.logged("found")
-        print(time.time() - t, "found")
-        yield "a first track", lambda now: now.tracks_rows > 0
-        print(time.time() - t, "track")
-        print([(l.t_s, l.text) for l in now.log]) if 0 else None
+        yield "tracks", lambda now: now.tracks_rows > 0
+        assert not axes_of_videos()
+        system.send("ManagerProcessBase", "set_acquisition_mode", AcquisitionMode.FULL_VIDEO)
+        yield "full video", lambda now: axes_of_videos() == {"TYX"}
+        yield "no track under way", lambda now: now.busy_count == 0
+        rows, stacks = system.now.tracks_rows, system.now.frames.processed
+        yield "more stacks", lambda now: now.frames.processed > stacks + N_IMAGES
+        assert system.now.tracks_rows == rows
+        system.send("ManagerProcessBase", "set_acquisition_mode", AcquisitionMode.CROP_VIDEO)
+        yield "crops", lambda now: axes_of_videos() == {"TYX", "TCYX"}
+        assert system.now.tracks_rows == rows
+        system.send("ManagerProcessBase", "set_acquisition_mode", "track")
+        yield "tracks again", lambda now: now.tracks_rows > rows
+        yield "idle", lambda now: now.busy_count == 0
 
-    report = live(small_rig(), story)
-    print(time.time() - t, "end")
+    report = live(small_rig(rois=FIXED), story, record=out)
     assert report.is_clean
+    _, data = read_hdf5(only(out, "Tracking Data *.h5"))
+    assert len(data["bead_ids"]) == report.tracks_rows
+    assert np.diff(data["batch_sequence"]).tolist() == [1] * (len(data["batch_sequence"]) - 1)
+
+
+def test_b1_frames_are_discarded_and_counted_while_acquisition_is_off(live):
+    def story(system):
+        yield "tracks", lambda now: now.tracks_rows > 0
+        assert system.now.frames.discarded == 0
+        system.send("ManagerProcessBase", "set_acquisition_on", False)
+        yield "discarded frames", lambda now: now.frames.discarded >= 2 * N_IMAGES
+        assert not system.now.acquisition_on
+        processed = system.now.frames.processed
+        discarded = system.now.frames.discarded
+        yield "more of them", lambda now: now.frames.discarded > discarded + N_IMAGES
+        assert system.now.frames.processed == processed
+        assert system.now.frames.balances, f"B1: {system.now.frames}"
+        system.send("ManagerProcessBase", "set_acquisition_on", True)
+        yield "stacks again", lambda now: now.frames.processed > processed
+
+    report = live(small_rig(rois=FIXED), story)
+    assert report.is_clean
+    assert report.frames.purged == 0
+
+
+def test_acquisition_that_is_off_in_the_rig_file_processes_nothing(live):
+    def story(system):
+        yield "discarded frames", lambda now: now.frames.discarded >= 2 * N_IMAGES
+
+    report = live(small_rig(rois=FIXED, on=False), story)
+    assert report.is_clean
+    assert report.frames.processed == 0
+
+
+def test_b1_frames_that_no_worker_can_keep_up_with_are_purged_and_counted(live):
+    more = "[recording]\nannotations = false\n"
+
+    def story(system):
+        yield "purged frames", lambda now: now.frames.purged > 0
+        assert system.now.frames.balances, f"B1: {system.now.frames}"
+
+    rig = small_rig(
+        framerate_hz=4000, workers=1, tethered=5, stuck=5, rois="ALL", max_beads=10, more=more
+    ).replace("ALL", as_toml(small_rois(n_tethered=5, n_stuck=5)))
+    rig = rig.replace("exposure_us = 1000", "exposure_us = 100")
+    report = live(rig, story)
+    assert report.is_clean
+    assert any("frames purged" in line for line in report.warnings)
+
+
+def test_a_rig_without_rois_finds_its_beads(live):
+    def story(system):
+        yield "two beads", lambda now: len(now.beads) == 2
+        assert system.logged("found 2 beads")
+
+    assert live(small_rig(), story).is_clean

@@ -1,21 +1,17 @@
 """Rings, and the reference that the tracker must agree with."""
 
-import warnings
 from types import ModuleType
 
 import numpy as np
 import pytest
 
+from magscope.tracking import load_magtrack
+
 
 @pytest.fixture(scope="session")
 def magtrack() -> ModuleType:
     """Return `magtrack`, without the warning and the floating-point state of its import."""
-    state = np.geterr()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import magtrack
-    np.seterr(**state)
-    return magtrack
+    return load_magtrack()
 
 
 @pytest.fixture(scope="session")

@@ -79,17 +79,46 @@ def test_z_is_nan_without_a_zlut_and_for_noise(make_rings, zlut):
     assert np.isnan(track_crops(noise, zlut).z_nm).all()
 
 
-def test_a_crop_without_contrast_gives_nan_and_leaves_the_others_as_they_are(make_rings, zlut):
+def flat():
+    return np.full((64, 64, 1), 77, np.uint8)
+
+
+def corner():
+    crop = np.zeros((64, 64, 1), np.uint8)
+    crop[:4, :4] = 255
+    return crop
+
+
+def one_flat_line():
+    crop = np.random.default_rng(0).integers(0, 256, (64, 64, 1)).astype(np.uint8)
+    crop[:, 26:38] = 9
+    return crop
+
+
+@pytest.mark.parametrize("hopeless", [flat, corner, one_flat_line])
+def test_a_crop_without_a_bead_gives_nan_and_leaves_the_others_as_they_are(
+    make_rings, zlut, hopeless
+):
     crops = make_rings(centres_px(10, 1.0))
     expected = track_crops(crops, zlut)
-    crops[:, :, 4] = 77
+    crops[:, :, 4] = hopeless()
     tracked = track_crops(crops, zlut)
     others = np.arange(10) != 4
     assert np.isnan(tracked.positions_px[4]).all()
     assert np.isnan(tracked.z_nm[4]).all()
     assert np.isnan(tracked.profiles[4]).all()
     np.testing.assert_array_equal(tracked.positions_px[others], expected.positions_px[others])
+    np.testing.assert_array_equal(tracked.profiles[others], expected.profiles[others])
     np.testing.assert_array_equal(tracked.z_nm[others], expected.z_nm[others])
+
+
+def test_a_plane_without_contrast_is_like_no_profile(make_rings, zlut):
+    crops = make_rings(centres_px(10, 1.0))
+    expected = track_crops(crops, zlut).z_nm
+    assert np.isfinite(expected).all()
+    zlut = zlut.copy()
+    zlut[1:, 5] = 100.0
+    np.testing.assert_allclose(track_crops(crops, zlut).z_nm, expected, atol=1e-6, rtol=0)
 
 
 def test_no_crop_whatever_is_in_it_raises_or_warns_or_leaves_the_frame():
@@ -126,12 +155,15 @@ def test_a_zlut_of_another_roi_is_refused(make_rings, zlut):
         track_crops(make_rings([(24, 24)], width=50), zlut)
 
 
-def test_tracking_changes_no_global_state_and_needs_no_other_tracker():
+def test_magtrack_is_imported_when_needed_and_changes_no_global_state():
     script = (
-        "import sys, numpy as np\n"
-        "before = np.geterr()\n"
+        "import sys, warnings, numpy as np\n"
         "from magscope.tracking import track_crops\n"
-        "track_crops(np.eye(32, dtype=np.uint8)[..., None, None])\n"
-        "assert np.geterr() == before and 'magtrack' not in sys.modules\n"
+        "assert 'magtrack' not in sys.modules\n"
+        "before = np.geterr(), list(warnings.filters)\n"
+        "with np.errstate(all='raise'):\n"
+        "    track_crops(np.eye(32, dtype=np.uint8)[..., None, None])\n"
+        "assert 'magtrack' in sys.modules\n"
+        "assert (np.geterr(), list(warnings.filters)) == before\n"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", script], check=True, timeout=60)
