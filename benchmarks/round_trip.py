@@ -3,7 +3,7 @@
 The whole default system runs meanwhile (camera at 100 frames/s, ten beads tracked). In the same run
 a bare pipe is timed between two bare processes, and the ratio is what counts.
 
-Run `python benchmarks/round_trip.py [--trips N]`.
+Run `python benchmarks/round_trip.py [--trips N] [--quick]`.
 """
 
 import argparse
@@ -118,7 +118,9 @@ def main():
     """Print both, and the ratio."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--trips", type=int, default=2000)
-    trips = parser.parse_args().trips
+    parser.add_argument("--quick", action="store_true", help="few trips, as a smoke test")
+    arguments = parser.parse_args()
+    trips = 100 if arguments.quick else arguments.trips
     before, system, after = bare_pipe(trips), in_the_system(trips), bare_pipe(trips)
     bare = np.concatenate((before, after))
     print(f"{'':24}{'p50':>10}{'p99':>10}")

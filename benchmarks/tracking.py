@@ -1,6 +1,6 @@
 """Tracked beads x frames a second on one core, against `magtrack` on the same crops.
 
-Run: `python benchmarks/tracking.py [--roi 64] [--crops 400] [--repeats 5]`
+Run: `python benchmarks/tracking.py [--roi 64] [--crops 400] [--repeats 5] [--quick]`
 """
 
 import argparse
@@ -40,11 +40,14 @@ def seconds(function: Callable[[], object]) -> float:
 
 def main() -> None:
     """Print both rates and their ratio."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--roi", type=int, default=64)
     parser.add_argument("--crops", type=int, default=400)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="one repeat, as a smoke test")
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.crops, arguments.repeats = 40, 1
     crops = rings(arguments.roi, arguments.crops, seed=1)
     stack = np.ascontiguousarray(crops[..., 0].transpose(1, 0, 2), dtype=np.float64)
 

@@ -10,7 +10,9 @@ from pathlib import Path
 
 PYPROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
 EXTRAS = ("test", "micromanager")
-_REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)\s*(?P<operator>>=|==)\s*(?P<version>[^\s,;]+)")
+_REQUIREMENT = re.compile(
+    r"(?P<name>[A-Za-z0-9._-]+)\s*(?P<operator>>=|==)\s*(?P<version>[^\s,;]+)"
+)
 
 
 def oldest(requirement: str) -> str:

@@ -3,8 +3,7 @@
 import struct
 from collections.abc import Callable, Sequence
 
-# In native order a word is stored by one instruction; "<q" would be stored byte by byte.
-_WORD = struct.Struct("@q")
+_WORD_BYTES = 8
 
 
 class SharedRecord:
@@ -33,19 +32,18 @@ class SharedRecord:
     def size(layout: str) -> int:
         """Return the bytes that a record of this layout takes, a multiple of 8."""
         slot = struct.calcsize("<" + layout)
-        return _WORD.size + SharedRecord._SLOTS * (slot + -slot % 8)
+        return _WORD_BYTES + SharedRecord._SLOTS * (slot + -slot % 8)
 
     @property
     def version(self) -> int:
         """How often the record was written; 0 means never, and then every field reads 0."""
-        version: int = _WORD.unpack_from(self._memory)[0]
-        return version
+        return self._word()[0]
 
     def write(self, *values: float) -> None:
         """Publish a new record. Only the record's one writer may call this."""
         version = self.version + 1
         self._fields.pack_into(self._memory, self._offset(version), *values)
-        _WORD.pack_into(self._memory, 0, version)
+        self._word()[0] = version
 
     def read(self) -> tuple:
         """Return the newest whole record."""
@@ -59,6 +57,11 @@ class SharedRecord:
         """Write what `change` makes of the present record; only for the record's one writer."""
         self.write(*change(self.read()))
 
+    def _word(self) -> "memoryview[int]":
+        # An item of a memoryview is stored by one instruction. `struct` clears the bytes first, and
+        # a reader may find a number that nobody wrote.
+        return self._memory[:_WORD_BYTES].cast("q")
+
     def _offset(self, version: int) -> int:
         slot = self._fields.size
-        return _WORD.size + (version % self._SLOTS) * (slot + -slot % 8)
+        return _WORD_BYTES + (version % self._SLOTS) * (slot + -slot % 8)

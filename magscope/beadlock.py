@@ -124,10 +124,10 @@ class BeadLockManager(ManagerProcessBase):
             return
         step_nm = float(np.clip(z_nm - self._z_target_nm, -self._z_max_nm, self._z_max_nm))
         state = self._focus.state()
-        if state is None:
+        if not self._focus.name:
             self.log("warning", f"z lock: no motor is named {FOCUS!r}; the lock is off")
             self._z_on = False
-        elif state.is_at_target:
+        elif state is not None and state.is_at_target:
             self.send_ipc(self._focus.move(state.position_nm + step_nm))
             self._z_moved_ns = current().clock.now_ns()
 

@@ -1,6 +1,5 @@
 """The two ring buffers that processes share: frames, and rows of numbers."""
 
-import struct
 import weakref
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -12,7 +11,6 @@ from magscope.runtime import SharedMemory, current
 
 _HEADER_WORDS = 16
 _HEADER_BYTES = _HEADER_WORDS * 8
-_WORD = struct.Struct("=q")
 _NS_PER_S = 1_000_000_000
 
 
@@ -48,6 +46,8 @@ class _SharedBuffer:
         size = _HEADER_BYTES + data_bytes if shape is not None else None
         self._block: SharedMemory = current().shared_memory(name, size)
         self._memory = self._block.buf
+        # An item of a memoryview is stored by one instruction, and never seen half written.
+        self._words = self._memory[:_HEADER_BYTES].cast("q")
         if shape is not None:
             for index, number in enumerate(shape):
                 self._put(index, number)
@@ -57,14 +57,15 @@ class _SharedBuffer:
         return shape
 
     def _get(self, word: int) -> int:
-        return int(_WORD.unpack_from(self._memory, word * 8)[0])
+        return self._words[word]
 
     def _put(self, word: int, number: int) -> None:
-        _WORD.pack_into(self._memory, word * 8, number)
+        self._words[word] = number
 
     def close(self) -> None:
         """Let go of the buffer; idempotent. Its arrays must not be used afterwards."""
         self._drop_views()
+        self._words.release()
         self._block.close()
 
     def unlink(self) -> None:

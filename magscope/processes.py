@@ -285,7 +285,7 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         except MessageError as error:
             problem = f"{head.to}.{head.meth} from {head.sender} refused: {error}"
             self.log("warning", problem)
-        except (DeviceError, ValueError) as error:
+        except (DeviceError, OSError, ValueError) as error:
             problem = f"{head.meth} failed: {error}"
             self.log("error", problem)
         except Exception as error:  # a handler's mistake is reported and must not end the manager
@@ -378,8 +378,10 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
 
     @registerwithscript("set_acquisition_dir")
     def set_acquisition_dir(self, value: str | Path | None) -> None:
-        """Choose the directory of the recording."""
-        self._acquisition_dir = None if value is None else Path(value)
+        """Choose the directory of the recording; it is made if there is none."""
+        self._acquisition_dir = None if value is None else Path(value).absolute()
+        if self._acquisition_dir is not None:
+            self._acquisition_dir.mkdir(parents=True, exist_ok=True)
 
     @registerwithscript("set_acquisition_dir_on")
     def set_acquisition_dir_on(self, value: bool) -> None:

@@ -85,12 +85,14 @@ class RecordingManager(ManagerProcessBase):
 
     def set_acquisition_dir(self, value: str | Path | None) -> None:
         """Choose the directory of the recording; what was open is closed."""
+        self._write_rows()
         self._close()
         super().set_acquisition_dir(value)
         self._switch()
 
     def set_acquisition_dir_on(self, value: bool) -> None:
         """Switch recording on or off; on, after an error, tries again."""
+        self._write_rows()  # what came before is no part of what begins now
         self._close()
         super().set_acquisition_dir_on(value)
         self._switch()
@@ -113,12 +115,11 @@ class RecordingManager(ManagerProcessBase):
                 recording_id=current().session,
                 file_start_ns=current().clock.now_ns(),
             )
+            self.send_control(pack(Kind.FILE, "directory", 0, payload=str(directory).encode()))
             self._note(self._tracks.path, "tracks", lambda: 0)
         except RecordingError as error:
             self._stop(error)
             return
-        for buffer in self._buffers.values():  # what came before is no part of this recording
-            buffer.read()
         self.publish(is_recording=1)
 
     def _write_rows(self) -> None:

@@ -51,6 +51,20 @@ class MagScope(metaclass=SingletonMeta):
         self.report = SessionReport()
         self._settings: dict[str, Any] = checked(self.rig.settings)
         self._settings_path: Path | None = None
+        self.observers: list[tuple[Callable[[Snapshot], None], float]] = []
+        self._bell: Bell | None = None
+        self._stops = 0
+        self._has_run = False
+        self._new_settings: deque[Mapping[str, Any]] = deque()
+        known = set(current().singletons())
+        try:
+            self._make_managers()
+        except BaseException:
+            singletons = current().singletons()
+            forget_singletons([singletons[key] for key in singletons.keys() - known])
+            raise
+
+    def _make_managers(self) -> None:
         beads = self.rig.beads
         self.camera_manager = CameraManager(
             self._spec("camera", self.rig.camera), self.rig.nm_per_px
@@ -65,10 +79,6 @@ class MagScope(metaclass=SingletonMeta):
         self._hardware: list[HardwareManagerBase] = motor_managers(
             self._spec(name, entry) for name, entry in self.rig.motors.items()
         )
-        self.observers: list[tuple[Callable[[Snapshot], None], float]] = []
-        self._bell: Bell | None = None
-        self._stops = 0
-        self._new_settings: deque[Mapping[str, Any]] = deque()
 
     def _spec(self, role: str, entry: CameraEntry) -> DeviceSpec:
         return DeviceSpec(role, directory=self.rig.directory, **entry.model_dump())
@@ -144,6 +154,9 @@ class MagScope(metaclass=SingletonMeta):
             RecordingError: The recording's directory can not be written to.
         """
         runtime = current()
+        if self._has_run:
+            raise RuntimeError("this MagScope has run: make a new one for another session")
+        self._has_run = True
         self.script_manager.prepare(self.script_path, self.managers)
         runtime.begin_session()
         self._bell = runtime.bell()

@@ -3,6 +3,7 @@
 import json
 from collections import deque
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hal.clock import NS_PER_S
@@ -11,6 +12,7 @@ from magscope.channel import Channel
 from magscope.ledger import Ledger
 from magscope.processes import ManagerProcessBase, signal_name
 from magscope.protocol import Envelope, Frame, Kind, MessageError, arguments, pack
+from magscope.recording.errors import RecordingError
 from magscope.report import LogLine, ProcessReport, SessionReport, Snapshot
 from magscope.router import Peer, Router
 from magscope.runtime import Bell, current
@@ -42,6 +44,7 @@ class Session:
         self.record = SessionRecord(scope, self.parts)
         self.ledger = Ledger(self.parts, lambda: self.router.routed)
         self.workers = WorkerRoll(self.runtime)
+        self.directory = None if scope.record_dir is None else str(scope.record_dir)
         self.silent: set[str] = set()
         self.next_watch_ns = 0
         for manager, end in self.parts.ends.items():
@@ -55,7 +58,8 @@ class Session:
 
     def run(self) -> SessionReport:
         """Start the managers, serve them, and say how it went."""
-        self.record.begin()
+        if self.scope.record_dir is not None:
+            self.record.record_to(self.scope.record_dir)
         try:
             for peer in self.peers:
                 peer.manager.start()
@@ -179,9 +183,20 @@ class Session:
         elif frame.kind is Kind.WORKER:
             self.workers.note(json.loads(frame.payload), self.runtime.clock.monotonic_ns())
         elif frame.kind is Kind.FILE:
-            self.record.file(frame.fields[0], int(frame.fields[1]), frame.payload.decode())
+            self.on_file(frame.fields[0], int(frame.fields[1]), frame.payload.decode())
         elif frame.kind is Kind.DEVICE:
             self.record.device(frame.fields[0], json.loads(frame.payload))
+
+    def on_file(self, kind: str, rows: int, name: str) -> None:
+        """Take note of a recorded file, or of a new directory."""
+        if kind != "directory":
+            self.record.file(kind, rows, name)
+            return
+        try:
+            self.record.record_to(Path(name))
+            self.directory = name
+        except RecordingError as error:
+            self.fail("router", str(error))
 
     def on_state(self, peer: Peer, state: str) -> None:
         """Go on when the camera is open; acknowledge a manager that quits."""
@@ -233,7 +248,7 @@ class Session:
             stalled=self.silent,
             workers=self.workers.views(),
             log=tuple(self.log),
-            directory=None if self.scope.record_dir is None else str(self.scope.record_dir),
+            directory=self.directory,
         )
 
     def conclude(self) -> SessionReport:
@@ -245,7 +260,7 @@ class Session:
             **self.ledger.settle(),
             processes=(*processes, *self.workers.reports(quit_ns)),
             shutdown_s=(ended_ns - quit_ns) / NS_PER_S,
-            recording=None if self.scope.record_dir is None else str(self.scope.record_dir),
+            recording=self.directory,
             errors=tuple(self.errors),
             warnings=tuple(self.warnings),
             undelivered=self.router.undelivered_count,
@@ -254,8 +269,8 @@ class Session:
         )
         for callback, _ in self.scope.observers:
             callback(self.snapshot(ended_ns))
-        if problem := self.record.end(report):
-            report = replace(report, errors=(*report.errors, problem))
+        if problems := self.record.end(report):
+            report = replace(report, errors=(*report.errors, *problems))
         self.parts.close()
         self.ledger.close()
         return report

@@ -26,10 +26,10 @@ KINDS = {"Video": "video", "Z-LUT": "zlut", "Tracking": "tracks", "Motor": "tele
 
 
 class SessionRecord:
-    """Keeps `manifest.json` in the directory that the session records to, if it does."""
+    """Keeps `manifest.json` in every directory that the session records to."""
 
     def __init__(self, scope: "MagScope", parts: Parts) -> None:
-        self._directory: Path | None = scope.record_dir
+        self._directories: list[Path] = []
         self._devices: dict[str, DeviceRecord] = {}
         self._rows: dict[str, tuple[str, int]] = {}
         self._manifest = Manifest(
@@ -40,14 +40,15 @@ class SessionRecord:
             versions=installed_versions(),
         )
 
-    def begin(self) -> None:
-        """Write the manifest of a session that runs.
+    def record_to(self, directory: Path) -> None:
+        """Write the manifest of a session that runs into a directory that is recorded to.
 
         Raises:
             RecordingError: The directory is missing or can not be written to.
         """
-        if self._directory is not None:
-            write_manifest(self._directory, self._manifest)
+        if directory not in self._directories:
+            write_manifest(directory, self._manifest)
+            self._directories.append(directory)
 
     def device(self, role: str, facts: dict[str, Any]) -> None:
         """Take note of a device as its manager describes it."""
@@ -58,37 +59,39 @@ class SessionRecord:
             options=facts.get("options"),
             settings=facts.get("settings"),
         )
-        if self._directory is not None:
-            self._manifest = replace(self._manifest, devices=tuple(self._devices.values()))
-            write_manifest(self._directory, self._manifest)
+        self._manifest = replace(self._manifest, devices=tuple(self._devices.values()))
+        for directory in self._directories:
+            write_manifest(directory, self._manifest)
 
     def file(self, kind: str, rows: int, name: str) -> None:
         """Take note of a recorded file and of the rows in it so far."""
         self._rows[name] = (kind, rows)
 
-    def end(self, report: SessionReport) -> str:
-        """Repair what a killed writer left, complete the manifest, and return a problem or ""."""
-        if self._directory is None:
-            return ""
-        crashed = [p.name for p in report.processes if p.outcome != "clean"]
-        try:
-            if crashed:
-                from magscope.recording.repair import repair_directory  # loads HDF5
+    def end(self, report: SessionReport) -> list[str]:
+        """Repair what a killed writer left, complete the manifests, and return the problems."""
+        problems = []
+        for directory in self._directories:
+            try:
+                self._end(directory, report)
+            except RecordingError as error:
+                problems.append(str(error))
+        return problems
 
-                repair_directory(self._directory)
-            mark_ended(
-                self._directory,
-                "clean" if report.is_clean else "failed",
-                ended_ns=current().clock.now_ns(),
-                devices=tuple(self._devices.values()),
-                files=self._files(self._directory),
-                frames=asdict(report.frames),
-                processes=tuple(asdict(p) for p in report.processes),
-                errors=report.errors,
-            )
-        except RecordingError as error:
-            return str(error)
-        return ""
+    def _end(self, directory: Path, report: SessionReport) -> None:
+        if any(process.outcome != "clean" for process in report.processes):
+            from magscope.recording.repair import repair_directory  # loads HDF5
+
+            repair_directory(directory)
+        mark_ended(
+            directory,
+            "clean" if report.is_clean else "failed",
+            ended_ns=current().clock.now_ns(),
+            devices=tuple(self._devices.values()),
+            files=self._files(directory),
+            frames=asdict(report.frames),
+            processes=tuple(asdict(p) for p in report.processes),
+            errors=report.errors,
+        )
 
     def _files(self, directory: Path) -> tuple[FileRecord, ...]:
         records = []

@@ -49,7 +49,7 @@ class Tracked:
 
 @cache
 def load_magtrack() -> ModuleType:
-    """Import `magtrack`, which takes most of a second: a worker does so before its first stack.
+    """Import `magtrack`, which takes about a second the first time.
 
     The import warns where there is no GPU and switches off numpy's floating-point warnings for the
     whole process; neither gets out of here.

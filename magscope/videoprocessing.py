@@ -13,6 +13,7 @@ from magscope.datatypes import VideoBuffer
 from magscope.processes import HEARTBEAT_S, ManagerProcessBase, signal_name
 from magscope.protocol import Kind, pack
 from magscope.runtime import current
+from magscope.tracking import load_magtrack
 from magscope.utils import AcquisitionMode, Message, PoolVideoFlag, registerwithscript
 from magscope.videowork import Result, Search, Task
 from magscope.videoworker import VideoWorker
@@ -68,7 +69,9 @@ class VideoProcessorManager(ManagerProcessBase):
         self._is_recording_video = True
 
     def _warm_up(self) -> None:
-        """Start the workers."""
+        """Start the workers, with what they need loaded already where they inherit it."""
+        if current().children_inherit:
+            load_magtrack()
         for _ in range(self.settings["video processors n"]):
             self._hire()
 

@@ -10,6 +10,7 @@ from magscope.datatypes import MatrixBuffer, VideoBuffer
 from magscope.flag import IllegalTransitionError
 from magscope.processes import InterprocessValues
 from magscope.runtime import Bell, Endpoint, RuntimeProcess, current
+from magscope.tracking import load_magtrack
 from magscope.videowork import Result, StackProcessor, Task
 
 
@@ -47,6 +48,7 @@ class VideoWorker(RuntimeProcess):
         runtime = current()
         runtime.enter(self)
         channel = Channel(self._end)
+        load_magtrack()
         processor: StackProcessor | None = None
         self._answer(channel, None)
         while True:

@@ -58,6 +58,7 @@ class ZLutManager(ManagerProcessBase):
     def __init__(self) -> None:
         super().__init__()
         self._sweep: Sweep | None = None
+        self._early: tuple[int, str, tuple] | None = None
         self._focus: Focus
         self._previous_mode = AcquisitionMode.TRACK
 
@@ -69,7 +70,8 @@ class ZLutManager(ManagerProcessBase):
 
     def seconds_to_next_loop(self) -> float:
         """Look often while a sweep is under way."""
-        return LOOK_EVERY_S if self._sweep is not None or self._is_due else HEARTBEAT_S
+        is_at_work = self._sweep is not None or self._early is not None or self._is_due
+        return LOOK_EVERY_S if is_at_work else HEARTBEAT_S
 
     def set_acquisition_mode(self, mode: AcquisitionMode | str) -> None:
         """Choose what becomes of the frames; ZLUT starts a sweep."""
@@ -82,6 +84,10 @@ class ZLutManager(ManagerProcessBase):
         """Take the sweep a step further."""
         if self._is_due and self.bead_rois and self._focus.state() is not None:
             self.make_zlut()
+        if self._early is not None and self._focus.state() is not None:
+            self.token, self.caller, asked = self._early
+            self._early = None
+            self.make_zlut(*asked)
         sweep = self._sweep
         if sweep is None:
             return
@@ -113,16 +119,19 @@ class ZLutManager(ManagerProcessBase):
             beads: The beads that are averaged, which must be stuck; None: those that move least.
         """
         self._is_due = False
-        if self._sweep is not None:
+        if self._sweep is not None or self._early is not None:
             raise ValueError("a Z-LUT sweep is under way: wait for its end")
         if not (step_nm > 0 and below_nm + above_nm >= 3 * step_nm and n_frames > 0):
             raise ValueError(
                 f"below_nm = {below_nm}, above_nm = {above_nm}, step_nm = {step_nm}, n_frames = "
                 f"{n_frames}: expected a range of three steps at least, and one frame"
             )
-        state = self._focus.state()
-        if state is None:
+        if not self._focus.name:
             raise ValueError("no motor is named 'focus': a Z-LUT sweep needs one")
+        state = self._focus.state()
+        if state is None:  # the motor is only just being opened
+            self._early = (self.token, self.caller, (below_nm, above_nm, step_nm, n_frames, beads))
+            return LATER
         start = state.position_nm
         count = round((below_nm + above_nm) / step_nm) + 1
         positions = start - below_nm + step_nm * np.arange(count)

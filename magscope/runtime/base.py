@@ -210,6 +210,11 @@ class Runtime(ABC):
             timeout_s: When to give up; None waits for ever.
         """
 
+    @property
+    @abstractmethod
+    def children_inherit(self) -> bool:
+        """Whether a process starts with the modules that its parent has loaded."""
+
     @abstractmethod
     def start(self, process: "RuntimeProcess") -> None:
         """Start a process; the ends in `process.own_ends()` are then closed on this side."""

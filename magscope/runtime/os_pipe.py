@@ -211,6 +211,8 @@ else:
         def close(self) -> None:
             """Close this end."""
             self._is_at_end = True
+            self._outgoing = memoryview(b"")
+            self._descriptor = -1  # the number may soon be another pipe's
             with contextlib.suppress(OSError):
                 self._end.close()
 
@@ -228,12 +230,12 @@ else:
 
         def ring(self) -> None:
             """Wake the process that waits for this bell."""
-            with contextlib.suppress(BlockingIOError, BrokenPipeError):
+            with contextlib.suppress(OSError):  # it has rung already, or is closed
                 os.write(self._writer, b"!")
 
         def clear(self) -> None:
             """Take note."""
-            with contextlib.suppress(BlockingIOError):
+            with contextlib.suppress(OSError):
                 while len(os.read(self._reader, 4096)) == 4096:
                     pass
 
@@ -243,6 +245,7 @@ else:
 
         def close(self) -> None:
             """Close both ends."""
+            self._reader = self._writer = -1
             for end in self._ends:
                 end.close()
 

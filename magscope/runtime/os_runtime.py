@@ -14,7 +14,7 @@ from magscope.runtime import os_pipe, os_session
 from magscope.runtime.base import Bell, Endpoint, Event, Foreign, Lock, Runtime, SharedMemory, Value
 from magscope.runtime.os_memory import OsSharedMemory
 from magscope.runtime.os_pipe import OsBell, OsEndpoint
-from magscope.runtime.os_sync import WORDS, OsEvent, OsLock, OsValue, Words
+from magscope.runtime.os_sync import WORDS, OsEvent, OsLock, OsValue, Turns, Words
 from magscope.runtime.process import RuntimeProcess
 
 _ENVIRONMENT = "MAGSCOPE_SESSION"
@@ -24,9 +24,11 @@ class SessionFiles:
     """The lock file and the words of one session, as this process has them open."""
 
     def __init__(self, session: str, *, create: bool) -> None:
-        self.locks = os_session.LockFile(os_session.lock_path(session))
         if create:
-            self.locks.acquire(0)
+            self.locks = os_session.claim(session)
+        else:
+            self.locks = os_session.LockFile(os_session.lock_path(session))
+        self.turns = Turns(self.locks)
         self.words = Words(session, create=create)
 
 
@@ -73,6 +75,7 @@ class OsRuntime(Runtime):
         self._count = itertools.count(1)
         self._next_word = itertools.count()
         self._next_lock = itertools.count(1)
+        self._numbering_pid = 0
         self._ends = os_pipe.Ends()
         self._singletons: dict[Any, Any] = {}
         atexit.register(self._leave_nothing, os.getpid())
@@ -113,12 +116,12 @@ class OsRuntime(Runtime):
 
     def _own(self, session: str) -> str:
         os_session.sweep(self._session or None)
-        os_session.remove_session(session)  # a dead process with this very id left them
         self._session = session
         self._files[session] = SessionFiles(session, create=True)
         self._owned.add(session)
         self._next_word = itertools.count()
         self._next_lock = itertools.count(1)
+        self._numbering_pid = os.getpid()
         os.environ[_ENVIRONMENT] = session
         return session
 
@@ -150,7 +153,13 @@ class OsRuntime(Runtime):
 
     def lock(self) -> Lock:
         """Return a new lock."""
-        return OsLock(self.session, next(self._next_lock))
+        session = self.session
+        if os.getpid() != self._numbering_pid:
+            raise RuntimeError(
+                "only the process that began the session makes its locks and values: make them "
+                "before the others are started, and hand them over"
+            )
+        return OsLock(session, next(self._next_lock))
 
     def value(self, typecode: str, initial: float = 0) -> Value:
         """Return a new number in shared memory."""
@@ -178,6 +187,11 @@ class OsRuntime(Runtime):
         buffered = {s for s in readable if getattr(s, "is_ready", False)}
         ready = os_pipe.wait(readable, writable, 0.0 if buffered else timeout_s)
         return ready | buffered
+
+    @property
+    def children_inherit(self) -> bool:
+        """Whether a process starts with the modules that its parent has loaded: if it is forked."""
+        return multiprocessing.get_start_method() == "fork"
 
     def start(self, process: RuntimeProcess) -> None:
         """Start a process and close, on this side, the pipe ends that are its own."""

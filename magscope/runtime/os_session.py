@@ -9,6 +9,8 @@ import contextlib
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from magscope.runtime.os_memory import PREFIX, session_directory
@@ -68,6 +70,15 @@ class LockFile:
         """Unlock one byte."""
         _unlock_byte(self._descriptor, offset)
 
+    @property
+    def is_named(self) -> bool:
+        """Whether the file is still there under its path."""
+        try:
+            there = os.stat(self.path)  # noqa: PTH116 - to be compared with a descriptor's
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(there, os.fstat(self._descriptor))
+
     def close(self) -> None:
         """Close the file, giving back all that this process holds of it."""
         os.close(self._descriptor)
@@ -78,29 +89,48 @@ def lock_path(session: str) -> Path:
     return _directory() / f"{PREFIX}{session}.lock"
 
 
+def claim(session: str) -> LockFile:
+    """Return a new session's lock file, its first byte locked; what had its name is removed."""
+    while True:
+        file = LockFile(lock_path(session))
+        file.acquire(0)
+        if file.is_named:  # not swept between its making and its locking
+            break
+        file.close()
+    for name in _names_of(session):
+        if name != file.path.name:
+            _remove(name)
+    return file
+
+
 def leftovers(own: str | None = None) -> list[str]:
     """Return the names of what dead sessions left behind.
 
     Args:
         own: The session of this process, which is alive by definition.
     """
-    dead = {s for s in _sessions() if s != own and not _is_alive(s)}
-    return sorted(name for name in _names() if _session_of(name) in dead)
+    names: list[str] = []
+    for session in _sessions() - {own}:
+        with _if_dead(session) as is_dead:
+            names += _names_of(session) if is_dead else ()
+    return sorted(names)
 
 
 def sweep(own: str | None = None) -> list[str]:
     """Remove what dead sessions left behind, and return its names."""
-    names = leftovers(own)
-    for name in names:
-        _remove(name)
-    return names
+    names: list[str] = []
+    for session in _sessions() - {own}:
+        with _if_dead(session) as is_dead:
+            if is_dead:
+                names += _names_of(session)
+                remove_session(session)
+    return sorted(names)
 
 
 def remove_session(session: str) -> None:
     """Remove every name of a session."""
-    for name in _names():
-        if _session_of(name) == session:
-            _remove(name)
+    for name in _names_of(session):
+        _remove(name)
 
 
 def _directory() -> Path:
@@ -115,22 +145,33 @@ def _session_of(name: str) -> str:
     return "-".join(name.removeprefix(PREFIX).removesuffix(".lock").split("-")[:2])
 
 
+def _names_of(session: str) -> list[str]:
+    return [name for name in _names() if _session_of(name) == session]
+
+
 def _sessions() -> set[str]:
     return {_session_of(name) for name in _names()}
 
 
-def _is_alive(session: str) -> bool:
+@contextmanager
+def _if_dead(session: str) -> Iterator[bool]:
+    """Say whether a session is dead; nobody can begin one of its name within the `with` block."""
     path = lock_path(session)
-    if not path.exists():
-        return False
-    try:
-        file = LockFile(path)
-    except OSError:  # another user's: not ours to judge
-        return True
-    try:
-        return not file.acquire(0, block=False)
-    finally:
-        file.close()
+    if session.startswith(f"{os.getpid():x}-"):
+        # To look would be to open the file again, and to close it would give back our own locks.
+        yield False
+    elif not path.exists():
+        yield True
+    else:
+        try:
+            file = LockFile(path)
+        except OSError:  # another user's: not ours to judge
+            yield False
+            return
+        try:
+            yield file.acquire(0, block=False)
+        finally:
+            file.close()
 
 
 def _remove(name: str) -> None:

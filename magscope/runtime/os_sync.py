@@ -1,7 +1,6 @@
 """Locks, numbers and events that processes share, and that survive the death of any of them."""
 
 import os
-import struct
 import threading
 from typing import Any
 
@@ -13,57 +12,96 @@ WORDS = 512
 WORD_BYTES = 8
 
 
-class OsLock(Lock):
-    """A byte of the session's lock file: the kernel frees it when its holder dies.
+class Turn:
+    """A lock as one process has it: one thread's at a time, and the kernel's byte meanwhile."""
 
-    Among the threads of one process a thread lock excludes, as the kernel's goes by process.
-    """
-
-    def __init__(self, session: str, index: int) -> None:
-        self._session = session
+    def __init__(self, file: LockFile, index: int) -> None:
+        self._file = file
         self._index = index
-        self._settle()
+        self._threads = threading.RLock()
+        self._holder = 0  # a thread
+        self._depth = 0
 
-    def _settle(self) -> None:
-        from magscope.runtime.os_runtime import session_files
-
-        self._file: LockFile = session_files(self._session).locks
-        self._threads = threading.Lock()
-        self._pid = os.getpid()
-
-    def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
-        """Take the lock; False if it was not to be had (in time)."""
-        if self._pid != os.getpid():  # forked, perhaps while another thread had it
-            self._settle()
-        if not block or timeout is not None:
-            return self._acquire_within(timeout or 0.0)
-        self._threads.acquire()
+    def take(self, timeout_s: float | None) -> bool:
+        """Take the lock; False if it was not to be had in time."""
+        if not self._threads.acquire(timeout=-1 if timeout_s is None else timeout_s):
+            return False
         try:
-            self._file.acquire(self._index)
+            has_it = self._depth > 0 or self._lock_byte(timeout_s)
         except BaseException:
             self._threads.release()
             raise
+        if has_it:
+            self._holder = threading.get_ident()
+            self._depth += 1
+        else:
+            self._threads.release()
+        return has_it
+
+    def give_back(self) -> None:
+        """Give the lock back; raises RuntimeError if this thread does not have it."""
+        if not self._depth or self._holder != threading.get_ident():
+            raise RuntimeError("a lock is released by a thread that does not have it")
+        self._depth -= 1
+        try:
+            if not self._depth:
+                self._file.release(self._index)
+        finally:
+            self._threads.release()
+
+    def _lock_byte(self, timeout_s: float | None) -> bool:
+        if timeout_s is None:
+            return self._file.acquire(self._index)
+        # The kernel has no lock with a deadline, so this one asks again at growing intervals.
+        pause_s, left_s = 0.0005, timeout_s
+        gate = threading.Event()
+        while not self._file.acquire(self._index, block=False):
+            if left_s <= 0:
+                return False
+            gate.wait(min(pause_s, left_s))
+            left_s -= pause_s
+            pause_s = min(2 * pause_s, 0.01)
         return True
+
+
+class Turns:
+    """A process' turns at the locks of one session: one for each lock, however many copies."""
+
+    def __init__(self, file: LockFile) -> None:
+        self._file = file
+        self._pid = os.getpid()
+        self._turns: dict[int, Turn] = {}
+
+    def at(self, index: int) -> Turn:
+        """Return the turn at one lock."""
+        if self._pid != os.getpid():  # forked, perhaps while a thread had one of the locks
+            self._pid, self._turns = os.getpid(), {}
+        return self._turns.get(index) or self._turns.setdefault(index, Turn(self._file, index))
+
+
+class OsLock(Lock):
+    """A byte of the session's lock file: the kernel frees it when its holder dies.
+
+    Among the threads of one process a turn excludes, as the kernel's lock goes by process. Whoever
+    has the lock may take it again, as with the lock of a `multiprocessing.Value`.
+    """
+
+    def __init__(self, session: str, index: int) -> None:
+        from magscope.runtime.os_runtime import session_files
+
+        self._session = session
+        self._index = index
+        self._turns = session_files(session).turns
+
+    def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
+        """Take the lock; False if it was not to be had (in time)."""
+        if block and timeout is None:
+            return self._turns.at(self._index).take(None)
+        return self._turns.at(self._index).take(max(timeout or 0.0, 0.0))
 
     def release(self) -> None:
         """Give the lock back."""
-        self._file.release(self._index)
-        self._threads.release()
-
-    def _acquire_within(self, timeout_s: float) -> bool:
-        # The kernel has no lock with a deadline, so this one asks again at growing intervals.
-        if not self._threads.acquire(timeout=timeout_s):
-            return False
-        pause, left = 0.0005, timeout_s
-        gate = threading.Event()
-        while not self._file.acquire(self._index, block=False):
-            if left <= 0:
-                self._threads.release()
-                return False
-            gate.wait(min(pause, left))
-            left -= min(pause, left)
-            pause = min(2 * pause, 0.01)
-        return True
+        self._turns.at(self._index).give_back()
 
     def __reduce__(self) -> tuple:
         return OsLock, (self._session, self._index)
@@ -90,19 +128,21 @@ class OsValue(Value):
         from magscope.runtime.os_runtime import session_files
 
         self._key = (session, index, typecode, lock)
-        self._offset = index * WORD_BYTES
-        self._format = struct.Struct("=" + typecode)
-        self._memory = session_files(session).words.memory
+        self._index = index
+        # An item of a memoryview is stored by one instruction, and never seen half written, which
+        # is not true of `struct`.
+        memory = session_files(session).words.memory
+        self._words: memoryview[Any] = memory.cast("q") if typecode == "q" else memory.cast("d")
         self._lock = lock
 
     @property
     def value(self) -> Any:
         """The number."""
-        return self._format.unpack_from(self._memory, self._offset)[0]
+        return self._words[self._index]
 
     @value.setter
     def value(self, number: float) -> None:
-        self._format.pack_into(self._memory, self._offset, number)
+        self._words[self._index] = number
 
     def get_lock(self) -> Lock:
         """Return the lock that guards a read followed by a write."""

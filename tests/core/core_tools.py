@@ -147,6 +147,14 @@ def stop_in_the_middle_of_a_frame(whole: int, end: Endpoint) -> None:
     hang()
 
 
+def send_and_hang(count: int, has_sent: Any, end: Endpoint) -> None:
+    """Send so many frames, read nothing, and hang."""
+    for number in range(count):
+        send(end, b"frame %d" % number)
+    has_sent.set()
+    hang()
+
+
 def parent_of_two(seen: Sequence[Any], ready: Any) -> None:
     """Start two children whose pipes end here, and hang."""
     kept = []

@@ -42,7 +42,7 @@ def test_each_session_has_an_id_of_its_own(runtime, session):
 
 
 def test_s3_two_sessions_side_by_side_have_their_own_names(runtime, session, owner):
-    child, mine, other = owner
+    _, mine, other = owner
     assert other != session
     assert set(names_of(other)) == {f"mgs-{other}-orphan", f"mgs-{other}-words",
                                     f"mgs-{other}.lock"}  # fmt: skip
@@ -140,7 +140,8 @@ def test_asking_what_is_left_over_does_not_give_up_the_own_session(runtime, star
 
 
 def report_leftovers_of_strangers(session, end):
-    end.send(b"alive" if os_session._is_alive(session) else b"dead")
+    with os_session._if_dead(session) as is_dead:
+        end.send(b"dead" if is_dead else b"alive")
 
 
 def test_a_third_session_of_one_process_sweeps_none_of_the_others(runtime, session):
@@ -154,13 +155,16 @@ def test_a_third_session_of_one_process_sweeps_none_of_the_others(runtime, sessi
         remove_session(name)
 
 
-def test_s3_a_session_that_begins_while_another_sweeps_is_not_swept(runtime, session, monkeypatch):
+def test_s3_a_session_that_begins_while_another_sweeps_is_not_swept(
+    runtime, start, session, monkeypatch
+):
     acquire = os_session.LockFile.acquire
     swept = []
 
     def sweep_first(file, offset, *, block=True):
         if offset == 0 and block and not swept:
-            swept.append(sweep(session))  # as another process may, just before the lock is taken
+            swept.append(start(sweep, session))  # just before the lock is taken
+            swept[0].join(10)
         return acquire(file, offset, block=block)
 
     monkeypatch.setattr(os_session.LockFile, "acquire", sweep_first)
@@ -208,7 +212,7 @@ def test_a_block_is_zeroed_named_once_and_found_by_name_alone(runtime):
 
 
 def test_no_room_for_shared_memory_is_said_before_anybody_writes(runtime):
-    with pytest.raises(MemoryError, match="no room for .* MB of shared memory for huge"):
+    with pytest.raises(MemoryError, match=r"no room for .* MB of shared memory for huge"):
         runtime.shared_memory("huge", 1 << 60)
     with pytest.raises(FileNotFoundError):
         runtime.shared_memory("huge")

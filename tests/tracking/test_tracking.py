@@ -1,9 +1,11 @@
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from magscope import tracking
 from magscope.tracking import track_crops
 from magscope.zlut import build_zlut
 
@@ -112,6 +114,42 @@ def test_a_crop_without_a_bead_gives_nan_and_leaves_the_others_as_they_are(
     np.testing.assert_array_equal(tracked.z_nm[others], expected.z_nm[others])
 
 
+@pytest.mark.parametrize("first_call", [1, 5])
+@pytest.mark.parametrize("x", [-1.0, 63.6, np.inf, np.nan])
+def test_a_centre_that_leaves_the_image_is_not_followed(
+    make_rings, magtrack, monkeypatch, x, first_call
+):
+    crops = make_rings(centres_px(10, 1.0))
+    expected = track_crops(crops).positions_px
+    calls = []
+
+    def stray(*arguments, **options):
+        found = magtrack.auto_conv_multiline_sub_pixel(*arguments, **options)
+        calls.append(None)
+        if len(calls) >= first_call:
+            found[0][4] = x
+        return found
+
+    pieces = vars(magtrack) | {"auto_conv_multiline_sub_pixel": stray}
+    monkeypatch.setattr(tracking, "load_magtrack", lambda: SimpleNamespace(**pieces))
+    expected[4] = np.nan
+    np.testing.assert_array_equal(track_crops(crops).positions_px, expected)
+
+
+def test_a_correlation_without_a_clear_peak_gives_no_z():
+    profile, other = np.cos(np.arange(32)), np.sin(np.arange(32))
+    profile[1:] -= profile[1:].mean()
+    other[1:] -= other[1:].mean()
+    other[1:] -= profile[1:] * (other[1:] @ profile[1:]) / (profile[1:] @ profile[1:])
+    profile /= np.linalg.norm(profile[1:])
+    other /= np.linalg.norm(other[1:])
+    correlation = np.full(41, 0.9)
+    # The parabola through these has its vertex four planes from the largest.
+    correlation[17:24] = 0.99 + 0.09 * np.array([-0.50, -0.18, -0.87, 0, -0.38, -0.07, -0.27])
+    planes = np.outer(profile, correlation) + np.outer(other, np.sqrt(1 - correlation**2))
+    assert np.isnan(tracking._z_nm(profile[None], np.vstack([np.arange(41.0), planes])))
+
+
 def test_a_plane_without_contrast_is_like_no_profile(make_rings, zlut):
     crops = make_rings(centres_px(10, 1.0))
     expected = track_crops(crops, zlut).z_nm
@@ -160,9 +198,9 @@ def test_magtrack_is_imported_when_needed_and_changes_no_global_state():
         "import sys, warnings, numpy as np\n"
         "from magscope.tracking import track_crops\n"
         "assert 'magtrack' not in sys.modules\n"
+        "np.seterr(all='raise')\n"
         "before = np.geterr(), list(warnings.filters)\n"
-        "with np.errstate(all='raise'):\n"
-        "    track_crops(np.eye(32, dtype=np.uint8)[..., None, None])\n"
+        "track_crops(np.eye(32, dtype=np.uint8)[..., None, None])\n"
         "assert 'magtrack' in sys.modules\n"
         "assert (np.geterr(), list(warnings.filters)) == before\n"
     )

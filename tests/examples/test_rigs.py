@@ -1,0 +1,72 @@
+"""Each rig file and each program of the examples runs."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+MAGSCOPE = "import sys; from magscope.cli import main; sys.exit(main())"
+OWN_DEVICES = """
+[camera]
+driver = "custom_camera:MyCamera"
+[motors.slide]
+driver = "custom_motor:MyMotor"
+[beads]
+rois = [[0, 64, 0, 64]]
+"""
+
+
+def run(rig: Path, *words: object) -> dict:
+    """Run a rig file for some seconds and return the report."""
+    done = subprocess.run(
+        [sys.executable, "-c", MAGSCOPE, "run", rig, "--for", "3", "--json", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    terms = ("processed", "purged", "discarded", "lost", "in_buffer")
+    frames = report["frames"]
+    assert frames["delivered"] == sum(frames[term] for term in terms)
+    return report
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.name)
+def test_a_rig_file_of_the_examples_is_short_and_gives_frames(path):
+    assert len(path.read_text().splitlines()) < 40
+    report = run(path)
+    assert report["frames"]["delivered"] > 20
+    assert report["errors"] == []
+
+
+def test_the_custom_camera_and_motor_run_from_a_rig_file_beside_them(tmp_path):
+    for name in ("custom_camera.py", "custom_motor.py"):
+        (tmp_path / name).write_text((EXAMPLES / name).read_text())
+    rig = tmp_path / "rig.toml"
+    rig.write_text(OWN_DEVICES)
+    script = tmp_path / "move.py"
+    script.write_text(
+        "from magscope.scripting import Script\n"
+        "script = Script()\n"
+        "script('move_motor', 'slide', 1e5, wait=True)\n"
+    )
+    report = run(rig, "--script", script, "--record", tmp_path / "out")
+    assert report["frames"]["delivered"] > 20
+    (table,) = (tmp_path / "out").glob("Motor slide *.csv")
+    assert float(table.read_text().splitlines()[-1].split(",")[1]) == 1e5
+
+
+def test_drivers_that_were_written_for_magscope_run_unchanged():
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / "existing_drivers.py"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "FrameAccount(delivered=" in done.stdout
+    assert "delivered=0" not in done.stdout
