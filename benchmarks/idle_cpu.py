@@ -1,7 +1,7 @@
 """CPU of the whole system while acquisition is off, all processes together, as a part of one core.
 
-The default rig: camera at 100 frames/s, three motors, three workers. What the camera manager uses is
-mostly the drawing of frames, which a real camera does itself.
+The default rig: camera at 100 frames/s, three motors, three workers. What the camera manager uses
+is mostly the drawing of frames, which a real camera does itself.
 
 Run `python benchmarks/idle_cpu.py [--for SECONDS] [--quick]`.
 """

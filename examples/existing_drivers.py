@@ -4,7 +4,7 @@
 
 Or name them in a rig file: driver = "existing_drivers:OldCamera".
 """
-# ruff: noqa: D101, D102
+# ruff: noqa: D102
 
 import time
 

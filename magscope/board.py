@@ -33,8 +33,10 @@ class Board:
         return dict(zip(fields, self._records[name].read(), strict=False))
 
     def write(self, name: str, values: Mapping[str, int]) -> None:
-        """Write the calling process' own record."""
+        """Write the calling process' own record; raises ValueError if it is too long."""
         numbers = [int(value) for value in values.values()]
+        if len(numbers) > FIELDS:
+            raise ValueError(f"{len(numbers)} fields for {name}: a record has at most {FIELDS}")
         self._records[name].write(*numbers, *([0] * (FIELDS - len(numbers))))
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from magscope.feeds import CameraBase as CameraBase
 from magscope.feeds import Feed, HalFeed, LegacyFeed
 from magscope.processes import HEARTBEAT_S, ManagerProcessBase
 from magscope.runtime import Bell, current
-from magscope.utils import PoolVideoFlag
+from magscope.utils import PoolVideoFlag, registerwithscript
 
 PURGE_LEVEL = 0.9
 ANNOTATION_ROWS = 200_000
@@ -182,6 +182,7 @@ class CameraManager(ManagerProcessBase):
         super().set_acquisition_on(value)
         self.resources.bells["video"].ring()
 
+    @registerwithscript("set_camera_setting")
     def set_camera_setting(self, name: str, value: SettingValue) -> None:
         """Change a setting of the camera."""
         self._feed.set_setting(name, value)

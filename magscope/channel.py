@@ -26,6 +26,7 @@ class Channel:
         self.is_broken = False
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
+        self._leaving: bytes | None = None  # taken by the pipe, and not all of it sent
         self._max_frames = max_frames
         self._max_bytes = max_bytes
 
@@ -52,13 +53,12 @@ class Channel:
         """
         if self.is_broken:
             return False
-        if not self._waiting:
-            try:
-                if self.end.send(frame):
-                    return True
-            except BrokenPipeError:
-                self.break_off()
-                return False
+        try:
+            if not self._waiting and self._offer(frame):
+                return True
+        except BrokenPipeError:
+            self.is_broken = True
+            return False
         too_many = len(self._waiting) >= self._max_frames
         if too_many or self._waiting_bytes + len(frame) > self._max_bytes:
             return False
@@ -68,18 +68,33 @@ class Channel:
 
     def flush(self) -> bool:
         """Send what waits as far as there is room; True when nothing remains."""
+        if self.is_broken:
+            return True
         try:
-            while self._waiting and self.end.send(self._waiting[0]):
+            while self._waiting and self._offer(self._waiting[0]):
                 self._waiting_bytes -= len(self._waiting.popleft())
-            return self.end.flush() and not self._waiting
+            return self._has_left() and not self._waiting
         except BrokenPipeError:
-            self.break_off()
+            self.is_broken = True
             return True
 
+    def _offer(self, frame: bytes) -> bool:
+        if not self._has_left() or not self.end.send(frame):
+            return False
+        if not self.end.is_flushed:
+            self._leaving = frame
+        return True
+
+    def _has_left(self) -> bool:
+        if self._leaving is not None and self.end.flush():
+            self._leaving = None
+        return self._leaving is None
+
     def break_off(self) -> list[bytes]:
-        """Note that the other end is gone, and return the frames that never left."""
+        """Note that the other end is gone, and return the frames that never left, once."""
         self.is_broken = True
-        unsent = list(self._waiting)
+        unsent = [*([] if self._leaving is None else [self._leaving]), *self._waiting]
+        self._leaving = None
         self._waiting.clear()
         self._waiting_bytes = 0
         return unsent

@@ -83,7 +83,8 @@ class PoolFlag:
         """
         with self.get_lock():
             state, holder, current_epoch = self.read()
-            if (state, holder, current_epoch) != (PoolVideoFlag.RUNNING, owner, epoch):
+            its = (PoolVideoFlag.RUNNING, owner & _OWNER_MASK, epoch)
+            if (state, holder, current_epoch) != its:
                 raise IllegalTransitionError(
                     f"worker {owner} can not finish stack {epoch}: the flag is {state.name} with "
                     f"stack {current_epoch} of worker {holder}"
@@ -94,7 +95,7 @@ class PoolFlag:
         """RUNNING → FINISHED for a worker that has died; False if it held no stack."""
         with self.get_lock():
             state, holder, epoch = self.read()
-            if state is not PoolVideoFlag.RUNNING or holder != owner:
+            if state is not PoolVideoFlag.RUNNING or holder != owner & _OWNER_MASK:
                 return False
             self._change(PoolVideoFlag.FINISHED, owner, epoch)
             return True

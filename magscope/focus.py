@@ -28,8 +28,9 @@ class Focus:
 
     def __init__(self, manager: ManagerProcessBase) -> None:
         kinds = manager.hardware_types
-        names = [n for n, kind in kinds.items() if n == FOCUS or issubclass(kind, FocusMotorBase)]
-        self.name = names[0] if names else ""
+        # A lab's own focus motor, added to the rig file's motors, is the one that it means.
+        own = [name for name, kind in kinds.items() if issubclass(kind, FocusMotorBase)]
+        self.name = (own or [name for name in kinds if name == FOCUS] or [""])[0]
         self._buffer: MatrixBuffer | None = None
         if self.name:
             self._buffer = MatrixBuffer(create=False, locks=manager.locks, name=self.name)

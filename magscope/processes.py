@@ -1,7 +1,6 @@
 """The base of every manager: its own process, the shared resources, its messages, its end."""
 
 import inspect
-import multiprocessing.process
 import signal
 import traceback
 from abc import ABC, abstractmethod
@@ -13,7 +12,7 @@ from typing import Any, ClassVar
 
 from hal.clock import NS_PER_S
 from hal.errors import DeviceError
-from magscope.board import Board
+from magscope.board import FIELDS, Board
 from magscope.channel import Channel
 from magscope.datatypes import MatrixBuffer, VideoBuffer
 from magscope.protocol import (
@@ -22,6 +21,7 @@ from magscope.protocol import (
     MessageError,
     arguments,
     envelope,
+    is_name,
     pack,
     pack_message,
     unpack,
@@ -69,12 +69,23 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
     _one_per_name: ClassVar[bool] = False
 
     def __init__(self, name: str | None = None) -> None:
-        super().__init__(name=name or type(self).__name__)
+        name = name or type(self).__name__
+        if not is_name(name):
+            raise ValueError(
+                f"a manager's name {name!r:.120}: expected 1 to 100 letters, digits, '_', '.' or "
+                "'-', so that messages can carry it"
+            )
+        if len(self.status_fields) >= FIELDS:
+            raise ValueError(
+                f"{name} has {len(self.status_fields)} status_fields: at most {FIELDS - 1}"
+            )
+        super().__init__(name=name)
         self._resources: Resources | None = None
         self._running = False
         self._has_quit = False
         self._channel: Channel
         self._sent = 0
+        self._refused = 0  # frames for the router that there was no room for
         self._held: deque[Frame] = deque()  # what came before there was anything to obey it
         self._board: Board | None = None
         self._status: dict[str, int] = dict.fromkeys(("heartbeat_ns", *self.status_fields), 0)
@@ -207,6 +218,11 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
     def _writable(self) -> tuple[Channel, ...]:
         if self._channel.wants_room and not self._channel.flush():
             return (self._channel,)
+        if self._refused:
+            count, self._refused = self._refused, 0
+            self.log(
+                "warning", f"{count} messages refused: more were sent at once than wait in line"
+            )
         return ()
 
     def _beat(self) -> None:
@@ -249,7 +265,10 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         self._post(frame)
 
     def _post(self, frame: bytes) -> bool:
-        return self._channel.post(frame)
+        if self._channel.post(frame):
+            return True
+        self._refused += 1
+        return False
 
     def _receive(self) -> Frame | None:
         try:
@@ -302,7 +321,7 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
     def _method(self, name: str) -> Any:
         if name.startswith("_"):
             raise MessageError("it is private")
-        if hasattr(multiprocessing.process.BaseProcess, name):
+        if hasattr(RuntimeProcess, name):
             raise MessageError("it belongs to the process, not to the manager")
         method = getattr(type(self), name, None)
         if not inspect.isfunction(method):

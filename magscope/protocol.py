@@ -66,10 +66,23 @@ class Envelope:
     token: int = 0
 
 
+def is_name(text: str) -> bool:
+    """Whether a message can be addressed so: 1 to 100 letters, digits, `_`, `.` and `-`."""
+    return _NAME.fullmatch(text) is not None
+
+
 def pack(kind: Kind, *fields: object, payload: bytes = b"") -> bytes:
-    """Return a frame; a field may hold neither a tab nor a new line."""
-    header = "\t".join(str(field) for field in fields).encode()
-    return kind.value + header + b"\n" + payload
+    """Return a frame.
+
+    Raises:
+        MessageError: A field holds a tab or a new line.
+    """
+    header = "\t".join(map(str, fields))
+    if header.count("\t") != max(len(fields) - 1, 0) or "\n" in header:
+        raise MessageError(
+            f"a header {fields!r:.200}: a field may hold neither a tab nor a new line"
+        )
+    return kind.value + header.encode() + b"\n" + payload
 
 
 def pack_message(message: object, sender: str, number: int, token: int = 0) -> bytes:
@@ -81,7 +94,7 @@ def pack_message(message: object, sender: str, number: int, token: int = 0) -> b
     if not isinstance(message, Message):
         raise MessageError(f"{message!r:.200} is not a Message")
     for part in (message.to, message.meth):
-        if not _NAME.fullmatch(part):
+        if not is_name(part):
             raise MessageError(f"{part!r:.80} in {message!r:.200} is no name")
     try:
         payload = pickle.dumps((message.args, message.kwargs), pickle.HIGHEST_PROTOCOL)
@@ -119,4 +132,8 @@ def arguments(frame: Frame) -> tuple[tuple, dict]:
         args, kwargs = pickle.loads(frame.payload)
     except Exception as error:  # whatever an argument's own constructor raises
         raise MessageError(f"its arguments can not be unpickled: {error}") from error
+    if not isinstance(args, tuple) or not isinstance(kwargs, dict):
+        raise MessageError("its payload is not a tuple and a dictionary of arguments")
+    if not all(isinstance(name, str) for name in kwargs):
+        raise MessageError(f"the names of its arguments are not all text: {list(kwargs)!r:.200}")
     return args, kwargs

@@ -131,6 +131,8 @@ class Router:
                     self._on_control(peer, frame)
             except MessageError as error:
                 self._warn(f"{peer.name} sent {error}")
+            except (ValueError, LookupError, TypeError) as error:  # of whoever reads the news
+                self._warn(f"{peer.name} sent news that can not be understood: {error!r}")
 
     def send(self, message: Message) -> None:
         """Send a message from the router itself."""

@@ -1,11 +1,8 @@
 """`MagScope`: the system as a program uses it: built, configured, started, stopped."""
 
-import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from magscope.beadlock import BeadLockManager
@@ -161,7 +158,7 @@ class MagScope(metaclass=SingletonMeta):
         runtime.begin_session()
         self._bell = runtime.bell()
         try:
-            with _signals(self.stop):
+            with runtime.interrupts(self.stop):
                 self.report = Session(self, self._bell).run()
         finally:
             self._bell = None
@@ -177,25 +174,3 @@ class MagScope(metaclass=SingletonMeta):
     def stops(self) -> int:
         """How often the system was asked to quit from this process."""
         return self._stops
-
-
-@contextmanager
-def _signals(stop: Callable[[], None]) -> Iterator[None]:
-    """End the session on Ctrl-C and on a request to terminate, where this thread gets signals."""
-
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        stop()
-
-    names = ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP")
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    previous = {}
-    try:
-        for number in numbers:
-            previous[number] = signal.signal(number, handle)
-    except ValueError:  # not the main thread: the caller has `stop`
-        previous = {}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -14,6 +14,8 @@ from magscope.processes import HEARTBEAT_S, ManagerProcessBase
 from magscope.runtime import current
 from magscope.utils import Message, registerwithscript
 
+LONGEST_SLEEP_S = 1e9
+
 
 class ScriptError(ValueError):
     """A script can not be loaded or carried out; the text says which step, and why."""
@@ -193,6 +195,7 @@ class ScriptManager(ManagerProcessBase):
         self._pause_left_ns = 0
         self._awaited: set[tuple[int, str]] = set()
         self._tokens = 0
+        self._reached: dict[str, list[str]] = {}  # by a class' name, the managers that are of it
 
     def prepare(self, path: Path | None, managers: Iterable[ManagerProcessBase]) -> None:
         """Take note of whose methods scripts may call, and check the first script; before `start`.
@@ -203,6 +206,8 @@ class ScriptManager(ManagerProcessBase):
         managers = list(managers)
         for manager in managers:
             self._registry.register_class_methods(type(manager))
+            for cls in type(manager).__mro__:
+                self._reached.setdefault(cls.__name__, []).append(manager.name)
         if path is not None:
             motors = [m.name for m in managers if isinstance(m, HardwareManagerBase)]
             self._registry.check(load_script(path), motors)
@@ -290,7 +295,10 @@ class ScriptManager(ManagerProcessBase):
     def _carry_out(self, step: Step) -> None:
         target = self._registry.target(step.name)
         if issubclass(type(self), target.owner) and target.owner is not ManagerProcessBase:
-            getattr(self, target.method)(*step.args, **step.kwargs)
+            try:
+                getattr(self, target.method)(*step.args, **step.kwargs)
+            except (TypeError, ValueError) as error:
+                self._fail(str(error))
             return
         address = target.address(step)
         token = 0
@@ -300,22 +308,31 @@ class ScriptManager(ManagerProcessBase):
             self._awaited = {(token, name) for name in self._names(target, address)}
         message = Message(address, target.method, *step.args)
         message.kwargs = dict(step.kwargs)
-        self._send(message, token)
+        if not self._send(message, token) and token:
+            self._fail(f"{step} could not be sent")
 
     def _names(self, target: _Target, address: str) -> list[str]:
         if target.owner is ManagerProcessBase:
             return list(self.resources.names)
-        return [address]
+        return self._reached.get(address, [address])
 
     def message_done(self, token: int, name: str, problem: str = "") -> None:
         """Hear from a manager that what a step asked for is done."""
         self._awaited.discard((token, name))
         if problem and self.status is ScriptStatus.RUNNING:
-            self.status = ScriptStatus.ERROR
-            self._awaited.clear()
-            self.log("error", f"script stopped at step {self._next}: {problem}")
+            self._fail(problem)
+
+    def _fail(self, problem: str) -> None:
+        self.status = ScriptStatus.ERROR
+        self._awaited.clear()
+        self.log("error", f"script stopped at step {self._next}: {problem}")
 
     @registerwithscript("sleep")
     def sleep(self, seconds: float) -> None:
         """Let the script wait so many seconds."""
+        is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+        if not is_number or not 0 <= seconds < LONGEST_SLEEP_S:
+            raise ValueError(
+                f"sleep({seconds!r}): expected a number of seconds, 0 to {LONGEST_SLEEP_S:g}"
+            )
         self._resume_ns = current().clock.monotonic_ns() + int(seconds * NS_PER_S)

@@ -55,7 +55,7 @@ def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
         if rule is None:
             continue
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not is_number or (rule.kind is int and value != int(value)):
+        if not is_number or (rule.kind is int and not float(value).is_integer()):
             kind = "a whole number" if rule.kind is int else "a number"
             problems.append(f"setting {key!r} = {value!r}: expected {kind}")
         elif not rule.lower <= value <= rule.upper:
@@ -65,7 +65,8 @@ def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
             )
     if problems:
         raise SettingsError("; ".join(problems))
-    return {**default_settings(), **settings}
+    whole = {k: int(v) for k, v in settings.items() if k in RULES and RULES[k].kind is int}
+    return {**default_settings(), **settings, **whole}
 
 
 def load_settings(path: str | Path) -> dict[str, Any]:
@@ -76,7 +77,7 @@ def load_settings(path: str | Path) -> dict[str, Any]:
     """
     try:
         loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingsError(f"settings file {path}: {error}".replace("\n", " ")) from error
     if not isinstance(loaded, dict):
         raise SettingsError(f"settings file {path}: expected lines of `key: value`")

@@ -148,9 +148,10 @@ def rois_by_bead(
     for bead, roi in items:
         try:
             x0, x1, y0, y1 = (int(edge) for edge in roi)
-        except (TypeError, ValueError):
-            x0 = x1 = y0 = y1 = 0
-        if not (0 <= x0 < x1 and 0 <= y0 < y1):
+            is_whole = all(int(edge) == edge for edge in roi)
+        except (OverflowError, TypeError, ValueError):
+            is_whole = False
+        if not is_whole or not (0 <= x0 < x1 and 0 <= y0 < y1):
             raise ValueError(
                 f"ROI of bead {bead} = {roi!r}: expected (x0, x1, y0, y1) in px with "
                 "0 <= x0 < x1 and 0 <= y0 < y1"

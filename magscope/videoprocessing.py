@@ -22,6 +22,7 @@ from magscope.zlut import load_zlut
 HOLD_LIMIT_S = 5.0
 TASK_LIMIT_S = 30.0
 FINISH_S = 1.5
+LEAVE_S = 1.5  # an interpreter that has loaded much takes its time to end
 EXIT_S = 0.5
 SEARCHES = 10
 
@@ -76,8 +77,18 @@ class VideoProcessorManager(ManagerProcessBase):
             self._hire()
 
     def setup(self) -> None:
-        """Load the Z-LUT to begin with."""
-        self.set_zlut(self._first_zlut)
+        """Load the Z-LUT to begin with, unless the settings have another width than it."""
+        roi_px = self.settings["bead roi width"]
+        if self._first_zlut is not None and (n_bins := len(load_zlut(self._first_zlut)) - 1) != (
+            roi_px // 2
+        ):
+            self.log(
+                "warning",
+                f"no heights: {self._first_zlut.name} was made for ROIs of {2 * n_bins} px, and "
+                f"'bead roi width' is {roi_px} px",
+            )
+        else:
+            self.set_zlut(self._first_zlut)
         self._publish_mode()
 
     def wait_sources(self) -> Sequence[Any]:
@@ -304,7 +315,7 @@ class VideoProcessorManager(ManagerProcessBase):
         for hand in self._hands:
             hand.channel.post(pickle.dumps(None))
         for force in ("", "terminated", "killed"):
-            self._wait_for(EXIT_S, lambda: not self._hands)
+            self._wait_for(EXIT_S if force else LEAVE_S, lambda: not self._hands)
             for hand in self._hands if force else ():
                 hand.force = force
                 (hand.worker.kill if force == "killed" else hand.worker.terminate)()

@@ -147,6 +147,7 @@ class StackProcessor:
     ) -> tuple[int, TracksBatch | None]:
         beads = np.array(list(task.rois), np.uint16)
         corners = np.array([(roi[0], roi[2]) for roi in task.rois.values()], np.uint16)
+        corners = corners.reshape(-1, 2)  # of no beads too
         n_images, n_beads = tracked.z_nm.shape
         positions = np.empty((n_images, n_beads, 3))
         positions[..., :2] = (tracked.positions_px + corners) * task.nm_per_px

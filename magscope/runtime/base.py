@@ -6,7 +6,7 @@ it the operating system's.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -226,6 +226,10 @@ class Runtime(ABC):
     @abstractmethod
     def foreign(self, pid: int) -> Foreign:
         """Return a handle on a process of this session that another process started."""
+
+    @abstractmethod
+    def interrupts(self, stop: Callable[[], None]) -> AbstractContextManager:
+        """Return a context in which Ctrl-C, or a request to terminate, calls `stop`."""
 
     @abstractmethod
     def owner_is_gone(self) -> bool:

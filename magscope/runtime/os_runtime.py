@@ -6,7 +6,9 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 from hal.clock import MachineClock
@@ -223,6 +225,27 @@ class OsRuntime(Runtime):
     def foreign(self, pid: int) -> Foreign:
         """Return a handle on a process that another process started."""
         return OsForeign(pid)
+
+    @contextmanager
+    def interrupts(self, stop: Callable[[], None]) -> Iterator[None]:
+        """Call `stop` on Ctrl-C and on a request to terminate, where this thread gets signals."""
+
+        def handle(_number: int, _frame: FrameType | None) -> None:
+            stop()
+
+        names = ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP")
+        numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+        previous = {}
+        try:
+            for number in numbers:
+                previous[number] = signal.signal(number, handle)
+        except ValueError:  # not the main thread: the caller has `stop`
+            previous = {}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
 
     def owner_is_gone(self) -> bool:
         """Whether the process that began this session has died without ending it."""

@@ -58,9 +58,9 @@ class LockFile:
     inherited; the locks themselves are each process' own.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, create: bool = False) -> None:
         self.path = path
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._descriptor = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o600)
 
     def acquire(self, offset: int, *, block: bool = True) -> bool:
         """Lock one byte; False if another process has it and `block` is False."""
@@ -92,7 +92,7 @@ def lock_path(session: str) -> Path:
 def claim(session: str) -> LockFile:
     """Return a new session's lock file, its first byte locked; what had its name is removed."""
     while True:
-        file = LockFile(lock_path(session))
+        file = LockFile(lock_path(session), create=True)
         file.acquire(0)
         if file.is_named:  # not swept between its making and its locking
             break
@@ -165,7 +165,7 @@ def _if_dead(session: str) -> Iterator[bool]:
     else:
         try:
             file = LockFile(path)
-        except OSError:  # another user's: not ours to judge
+        except OSError:  # ended just now; or another user's, and not ours to judge
             yield False
             return
         try:

@@ -1,7 +1,6 @@
 """Every test here has a session of its own, and must leave neither a process nor a name behind."""
 
 import copy
-import gc
 import multiprocessing
 import os
 import sys
@@ -16,7 +15,7 @@ sys.path.append(str(Path(__file__).parent))
 
 from core_tools import Child, ManualClock
 
-from magscope.runtime import machine, use
+from magscope.runtime import machine, os_memory, os_session, use
 from magscope.runtime.os_memory import PREFIX
 from magscope.runtime.os_session import _names
 
@@ -35,10 +34,30 @@ def session() -> Iterator[str]:
         stray.kill()
         stray.join()
     runtime.end_session()
-    gc.collect()
     assert not strays, f"the test left processes: {strays}"
     own = f"{PREFIX}{os.getpid():x}-"
     assert not [n for n in _names() if n.startswith(own)]
+
+
+@pytest.fixture
+def alone(session: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Give this test's sessions a prefix of their own, so that nobody else sweeps what they leave.
+
+    It holds in forked children; a program of its own must be told.
+    """
+    runtime, prefix = machine(), f"mgs_test_{os.getpid():x}-"
+    runtime.end_session()
+    with monkeypatch.context() as patched:
+        for module in (os_memory, os_session):
+            patched.setattr(module, "PREFIX", prefix)
+        runtime.begin_session()
+        yield prefix
+        for child in multiprocessing.active_children():
+            child.kill()
+            child.join()
+        runtime.end_session()
+        assert _names() == []
+    runtime.begin_session()
 
 
 @pytest.fixture

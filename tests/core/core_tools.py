@@ -17,7 +17,7 @@ from magscope.runtime import Endpoint, RuntimeProcess, current, machine
 from magscope.runtime.os_session import leftovers
 
 RULES = settings(
-    deadline=None, derandomize=True, database=None, max_examples=60, stateful_step_count=30
+    deadline=None, derandomize=True, database=None, max_examples=50, stateful_step_count=25
 )
 
 

@@ -235,5 +235,4 @@ class FlagAgainstModel(RuleBasedStateMachine):
 
 
 TestFlagAgainstModel = FlagAgainstModel.TestCase
-# Each example takes a word of the session, of which there are so many.
 TestFlagAgainstModel.settings = RULES

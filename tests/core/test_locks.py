@@ -121,9 +121,7 @@ def test_a_lock_that_is_taken_is_given_up_in_time(runtime, start, timeout_s):
     lock.release()
 
 
-def test_a_wait_that_is_interrupted_does_not_keep_the_lock_from_others(
-    runtime, start, monkeypatch
-):
+def test_a_wait_that_is_interrupted_does_not_keep_the_lock_from_others(runtime, start, monkeypatch):
     lock, has_it = runtime.lock(), runtime.event()
     child = start(take_lock_and_hang, lock, has_it)
     until(has_it.is_set)

@@ -58,13 +58,5 @@ def test_a_process_started_with_plain_multiprocessing_finds_the_creators_segment
     assert rows.read().tolist() == [[7.0] * 7]
     assert frames.read_image()[1] == 2.5
     child.close()
-
-
-def test_the_creators_segments_outlive_a_process_that_attached(start_method, locks, buffers):
-    for _ in range(2 if start_method == "fork" else 1):
-        child = multiprocessing.Process(target=attach_and_mark, args=(locks,))
-        child.start()
-        child.join(20)
-        child.close()
-    with MatrixBuffer(create=False, locks=locks, name="TracksBuffer") as again:
-        assert again.get_count_index() >= 1
+    with MatrixBuffer(create=False, locks=locks, name="TracksBuffer") as still_there:
+        assert still_there.written == 1

@@ -20,7 +20,12 @@ from magscope.utils import Message
 
 names = st.from_regex(r"[\w.-]{1,100}", fullmatch=True)
 payloads = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text() | st.binary() | st.floats(allow_nan=False),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text()
+    | st.binary()
+    | st.floats(allow_nan=False),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )

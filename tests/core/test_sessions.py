@@ -10,6 +10,8 @@ from magscope.runtime.os_session import leftovers, lock_path, remove_session, sw
 
 FRESH = """
 import sys
+from magscope.runtime import os_memory, os_session
+os_memory.PREFIX = os_session.PREFIX = sys.argv[1]
 from magscope.datatypes import MatrixBuffer
 from magscope.runtime import current
 buffer = MatrixBuffer(create=True, locks={"rows": current().lock()}, name="rows", shape=(4, 2))
@@ -23,12 +25,14 @@ def names_of(session):
 
 
 @pytest.fixture
-def owner(runtime, start):
+def owner(runtime, start, alone):
     """Return a process that owns a session beside this one: its handle, pipe and session."""
     mine, its = runtime.pipe()
     child = start(own_a_session, ends=[its])
     session = receive(mine).decode()
     yield child, mine, session
+    child.kill()
+    child.join(10)
     mine.close()
     remove_session(session)
 
@@ -41,11 +45,11 @@ def test_each_session_has_an_id_of_its_own(runtime, session):
     remove_session(session)
 
 
-def test_s3_two_sessions_side_by_side_have_their_own_names(runtime, session, owner):
+def test_s3_two_sessions_side_by_side_have_their_own_names(runtime, owner, alone):
     _, mine, other = owner
-    assert other != session
-    assert set(names_of(other)) == {f"mgs-{other}-orphan", f"mgs-{other}-words",
-                                    f"mgs-{other}.lock"}  # fmt: skip
+    assert other != runtime.session
+    expected = [f"{alone}{other}-orphan", f"{alone}{other}-words", f"{alone}{other}.lock"]
+    assert sorted(names_of(other)) == expected
     block = runtime.shared_memory("orphan", 64)
     assert bytes(block.buf[:64]) == bytes(64)
     block.close()
@@ -53,36 +57,32 @@ def test_s3_two_sessions_side_by_side_have_their_own_names(runtime, session, own
     mine.send(b"end it")
     assert receive(mine) == b"ended"
     assert names_of(other) == []
-    assert names_of(session)
+    assert names_of(runtime.session)
 
 
-def test_a_live_session_is_never_taken_for_left_over(runtime, start, session, owner):
+def test_a_live_session_is_never_taken_for_left_over(runtime, start, owner):
     _, _, other = owner
-    assert not [n for n in leftovers(session) if session in n or other in n]
-    sweep(session)
-    assert names_of(other)
+    assert leftovers(runtime.session) == []
+    assert sweep(runtime.session) == []
+    assert len(names_of(other)) == 3
     mine, its = runtime.pipe()
     start(report_leftovers, ends=[its])
-    found = receive(mine).decode()
-    assert other not in found
-    assert session not in found
+    assert receive(mine) == b""
     mine.close()
 
 
-def test_s3_the_next_start_sweeps_what_a_killed_owner_left(runtime, session, owner):
+def test_s3_the_next_start_sweeps_what_a_killed_owner_left(runtime, owner):
     child, _, other = owner
     kill(child)
-    assert sorted(names_of(other)) == [n for n in leftovers(session) if other in n]
     assert len(names_of(other)) == 3
+    assert leftovers(runtime.session) == sorted(names_of(other))
     runtime.end_session()
     runtime.begin_session()
     assert names_of(other) == []
     assert leftovers(runtime.session) == []
 
 
-def test_s3_a_process_of_a_session_removes_its_names_when_the_owner_is_gone(
-    runtime, start, owner
-):
+def test_s3_a_process_of_a_session_removes_its_names_when_the_owner_is_gone(runtime, start, owner):
     child, _, other = owner
     kill(child)
     survivor_sees = runtime.event()
@@ -98,7 +98,7 @@ def test_s3_a_process_of_a_session_removes_its_names_when_the_owner_is_gone(
     assert names_of(other) == []
 
 
-def test_s4_a_child_learns_that_the_owner_is_gone_and_only_then(runtime, start):
+def test_s4_a_child_learns_that_the_owner_is_gone_and_only_then(runtime, start, alone):
     is_gone, ready, before = runtime.event(), runtime.event(), runtime.value("q", -1)
 
     def own_and_start_a_watcher():
@@ -176,21 +176,43 @@ def test_s3_a_session_that_begins_while_another_sweeps_is_not_swept(
     remove_session(session)
 
 
-def test_s3_a_program_that_just_uses_buffers_leaves_nothing_whether_it_ends_or_is_killed(session):
+def test_s3_looking_at_a_session_that_has_just_ended_does_not_bring_its_lock_file_back(
+    runtime, owner, monkeypatch
+):
+    _, mine, other = owner
+    exists = type(lock_path(other)).exists
+
+    def end_after_the_look(path):
+        was_there = exists(path)
+        if path == lock_path(other) and was_there:
+            mine.send(b"end it")
+            assert receive(mine) == b"ended"
+        return was_there
+
+    monkeypatch.setattr(type(lock_path(other)), "exists", end_after_the_look)
+    assert sweep(runtime.session) == []
+    assert names_of(other) == []
+
+
+def test_s3_a_program_that_just_uses_buffers_leaves_nothing_whether_it_ends_or_is_killed(
+    runtime, alone
+):
     programs = [
         subprocess.Popen(
-            [sys.executable, "-c", FRESH], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", FRESH, alone],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )
         for _ in range(2)
-    ]
+    ]  # fmt: skip
     sessions = [program.stdout.readline().strip() for program in programs]
-    assert len({session, *sessions}) == 3
+    assert len({runtime.session, *sessions}) == 3
     assert all(len(names_of(name)) == 3 for name in sessions)
     programs[0].communicate("x")
     assert names_of(sessions[0]) == []
     programs[1].kill()
     programs[1].communicate()
-    assert len(sweep(session)) >= 3
+    assert sweep(runtime.session) == sorted(f"{alone}{sessions[1]}{n}" for n in
+                                            ("-rows", "-words", ".lock"))  # fmt: skip
     assert names_of(sessions[1]) == []
 
 

@@ -9,6 +9,8 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MAGSCOPE = "import sys; from magscope.cli import main; sys.exit(main())"
+# Enough for the first stack to be tracked on a machine that does other things as well.
+SECONDS = "6"
 OWN_DEVICES = """
 [camera]
 driver = "custom_camera:MyCamera"
@@ -22,7 +24,7 @@ rois = [[0, 64, 0, 64]]
 def run(rig: Path, *words: object) -> dict:
     """Run a rig file for some seconds and return the report."""
     done = subprocess.run(
-        [sys.executable, "-c", MAGSCOPE, "run", rig, "--for", "3", "--json", *map(str, words)],
+        [sys.executable, "-c", MAGSCOPE, "run", rig, "--for", SECONDS, "--json", *map(str, words)],
         capture_output=True,
         text=True,
         timeout=60,

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
+from magscope.runtime import machine
 from magscope.scope import MagScope
 from magscope.scripting import ScriptManager, load_script
 from sim.physics import magnetic_force_pn
@@ -26,16 +27,16 @@ MAGSCOPE = "import sys; from magscope.cli import main; sys.exit(main())"
 def managers():
     scope = MagScope()
     yield scope.managers
-    from magscope.processes import forget_singletons
-
-    forget_singletons([scope, *scope.managers])
+    machine().singletons().clear()
 
 
 def shortened(name: str, directory: Path, **constants: object) -> Path:
     """Write a script with other constants at its top."""
     text = (EXAMPLES / name).read_text()
     for constant, value in constants.items():
-        text, count = re.subn(rf"^{constant} = .*$", f"{constant} = {value!r}", text, flags=re.M)
+        text, count = re.subn(
+            rf"^{constant} = .*$", f"{constant} = {value!r}", text, flags=re.MULTILINE
+        )
         assert count == 1, constant
     path = directory / name
     path.write_text(text)
@@ -71,7 +72,8 @@ def test_there_are_a_force_ramp_and_a_hat_curve():
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
 def test_a_script_of_the_examples_can_be_carried_out_by_the_default_rig(path, managers):
-    ScriptManager.prepare(next(m for m in managers if isinstance(m, ScriptManager)), path, managers)
+    (script_manager,) = (m for m in managers if isinstance(m, ScriptManager))
+    script_manager.prepare(path, managers)
     assert len(load_script(path)) > 10
 
 

@@ -16,7 +16,6 @@ sys.path.append(str(Path(__file__).parent))  # for the scripts and drivers of th
 
 from systemtools import (
     DEADLINE_S,
-    HASTY,
     MAGSCOPE,
     SHM,
     Condition,
@@ -73,12 +72,13 @@ def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         *,
         record: Path | None = None,
         script: Path | None = None,
-        bounds: Bounds = HASTY,
+        bounds: Bounds | None = None,
         deadline_s: float = DEADLINE_S,
-        stop: bool = True,
+        ends_by_itself: bool = False,
     ) -> SessionReport:
         scope = rig if isinstance(rig, MagScope) else built(rig, tmp_path)
-        scope.record_dir, scope.script_path, scope.bounds = record, script, bounds
+        scope.record_dir, scope.script_path = record, script
+        scope.bounds = bounds or Bounds()
         system = System(scope, sessions=sessions)
         steps = story(system)
         waiting: tuple[str, Condition] | None = ("the start", lambda now: True)
@@ -93,7 +93,7 @@ def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
                 assert time.monotonic() < end, f"{waiting[0]}: not within {deadline_s:g} s: {now}"
                 while waiting is not None and waiting[1](now):
                     waiting = next(steps, None)
-                if waiting is None and stop:
+                if waiting is None:
                     scope.stop()
             except BaseException as error:  # told once the system is down
                 system.failure, waiting = error, None
@@ -105,7 +105,8 @@ def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             for line in scope.report.log:
                 print(f"{line.t_s:6.2f} {line.level} {line.source}: {line.text}")
             raise system.failure
-        assert waiting is None, f"the session ended before {waiting[0]}: {scope.report}"
+        if not ends_by_itself:
+            assert waiting is None, f"the session ended before {waiting[0]}: {scope.report}"
         assert scope.report.frames.balances, f"B1: {scope.report.frames}"
         return scope.report
 
@@ -135,6 +136,7 @@ def magscope_run(tmp_path: Path) -> Iterator[Callable[..., Running]]:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
             running.process.wait()
+        running.process.stdout.close()
     left = {name for running in started for name in session_names(running.pid)}
     for name in left:
         (SHM / name).unlink(missing_ok=True)

@@ -21,7 +21,8 @@ def main(method, directory, script):
     scope.script_path = Path(script)
 
     def look(now):
-        if any("script finished" in line.text for line in now.log):
+        is_over = any("script finished" in line.text for line in now.log)
+        if is_over and now.frames.processed >= 20 and now.state == "running":
             scope.stop()
 
     scope.observe(look, 0.05)

@@ -29,6 +29,8 @@ SHM = Path("/dev/shm")
 ZLUT = Path(__file__).parents[2] / "sim" / "data" / "zlut_64px_100nm.txt"
 MAGSCOPE = Path(sys.executable).with_name("magscope")
 DEADLINE_S = 15.0
+# What the bounds of properties.md get on top on a machine that others use as well.
+SLACK_S = 3.0
 # Long enough for what is healthy, short enough for a suite that stops processes on purpose.
 HASTY = Bounds(phase_ends_s=(0.4, 0.8, 1.2), terminate_s=1.2, kill_s=1.8)
 
@@ -312,3 +314,13 @@ def read_video(path: Path) -> tuple[str, np.ndarray, np.ndarray]:
         series = file.series[0]
         labels = file.imagej_metadata["Labels"]
         return series.axes, series.asarray(), np.array([float(label) for label in labels])
+
+
+def frame_numbers(directory: Path, times_s: np.ndarray) -> np.ndarray:
+    """Return the numbers of frames by their times, as the truth beside them has both."""
+    _, truth = read_hdf5(only(directory, "Truth *.h5"))
+    by_time = dict(zip(truth["timestamp_ns"], truth["frame_number"], strict=True))
+    known = np.array(sorted(by_time))
+    nearest = known[np.abs(known[None, :] / 1e9 - times_s[:, None]).argmin(axis=1)]
+    assert np.abs(nearest / 1e9 - times_s).max() < 1e-6
+    return np.array([by_time[time] for time in nearest], int)

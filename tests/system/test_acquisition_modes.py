@@ -4,23 +4,22 @@ import signal
 
 import numpy as np
 import pytest
-from systemtools import as_toml, expected_frames, only, read_hdf5, read_video, small_rig, small_rois
+from systemtools import (
+    as_toml,
+    expected_frames,
+    frame_numbers,
+    only,
+    read_hdf5,
+    read_video,
+    small_rig,
+    small_rois,
+)
 
 from magscope.utils import AcquisitionMode
 
 ROIS = small_rois()
 FIXED = as_toml(ROIS)
 N_IMAGES = 20
-
-
-def frame_numbers(directory, times_s):
-    """Return the numbers of frames by their times, as the truth beside them has both."""
-    _, truth = read_hdf5(only(directory, "Truth *.h5"))
-    by_time = dict(zip(truth["timestamp_ns"], truth["frame_number"], strict=True))
-    known = np.array(sorted(by_time))
-    nearest = known[np.abs(known[None, :] / 1e9 - times_s[:, None]).argmin(axis=1)]
-    assert np.abs(nearest / 1e9 - times_s).max() < 1e-6
-    return np.array([by_time[time] for time in nearest], int)
 
 
 @pytest.mark.parametrize(
@@ -104,6 +103,7 @@ def test_b1_frames_are_discarded_and_counted_while_acquisition_is_off(live):
         system.send("ManagerProcessBase", "set_acquisition_on", False)
         yield "discarded frames", lambda now: now.frames.discarded >= 2 * N_IMAGES
         assert not system.now.acquisition_on
+        yield "no stack in hand", lambda now: now.busy_count == 0
         processed = system.now.frames.processed
         discarded = system.now.frames.discarded
         yield "more of them", lambda now: now.frames.discarded > discarded + N_IMAGES
@@ -144,6 +144,15 @@ def test_b1_frames_that_nobody_takes_are_purged_and_counted(live):
 def test_a_rig_without_rois_finds_its_beads(live):
     def story(system):
         yield "two beads", lambda now: len(now.beads) == 2
-        assert system.logged("found 2 beads")
+        yield "its line", lambda now: system.logged("found 2 beads")
 
     assert live(small_rig(), story).is_clean
+
+
+def test_a_field_without_beads_is_said_so_and_loses_no_stack(live):
+    def story(system):
+        yield "the warning", lambda now: system.logged("found no beads")
+
+    report = live(small_rig(tethered=0, stuck=0), story)
+    assert report.is_clean
+    assert report.frames.lost == 0

@@ -55,14 +55,13 @@ def test_a_program_with_its_own_camera_and_hardware_runs(magscope_run, tmp_path,
         tmp_path / "steps.py",
         "'set_acquisition_mode', 'full-video', wait=True",
         "'set_acquisition_on', True",
-        "'sleep', 0.6",
-        "'set_acquisition_on', False",
+        "'sleep', 0.2",
     )
     words = (HERE / "legacy_program.py", method, out, script)
     ended = magscope_run(*words, program=(sys.executable,)).end()
-    assert ended.code == 0, ended.errors
     report = ended.report
-    assert report["frames"]["delivered"] >= 60
+    assert ended.code == 0, (report["errors"], ended.errors)
+    assert report["frames"]["delivered"] >= 40
     assert report["frames"]["processed"] >= 20
     check_frames(out)
     readings = telemetry(only(out, "Motor MyThermometer *.csv"))
