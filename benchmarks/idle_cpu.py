@@ -15,7 +15,7 @@ from magscope.report import Snapshot
 from magscope.rig import RigFile, load_rig
 from magscope.scope import MagScope
 
-SETTLE_S = 3.0
+SETTLE_S = 6.0
 
 
 def idle_rig() -> RigFile:

@@ -36,7 +36,7 @@ class Endpoint(ABC):
 
     @abstractmethod
     def receive(self) -> bytes | None:
-        """Return the next whole frame, or None if none is there.
+        """Return the next whole frame, or None if none is there: then wait before asking again.
 
         Raises:
             EOFError: The other end is closed and no whole frame is left.

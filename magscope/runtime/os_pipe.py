@@ -4,27 +4,14 @@ import contextlib
 import math
 import os
 import select
-import struct
 import sys
 import weakref
 from collections.abc import Iterable, Sequence
 from multiprocessing import connection, get_context
 from typing import Any
 
-from magscope.runtime.base import MAX_FRAME_BYTES, Bell, Endpoint
-
-_LENGTH = struct.Struct("<I")
-_READ_BYTES = 1 << 18
-
-
-def check_size(frame: bytes) -> None:
-    """Refuse a frame that is too large to be sent."""
-    if len(frame) > MAX_FRAME_BYTES:
-        raise ValueError(
-            f"{len(frame)} bytes are too many for a message: at most {MAX_FRAME_BYTES}; "
-            "put large data in a buffer or a file"
-        )
-
+from magscope.runtime.base import Bell, Endpoint
+from magscope.runtime.framing import FramedEndpoint, check_size
 
 if sys.platform == "win32":
     import _winapi
@@ -130,88 +117,26 @@ if sys.platform == "win32":
 
 else:
 
-    class OsEndpoint(Endpoint):
-        """An end of a stream socket, its frames put together here, so that nothing ever blocks.
-
-        A frame that its sender's death cut off is dropped; the ones before it arrive whole.
-        """
+    class OsEndpoint(FramedEndpoint):
+        """An end of a pair of stream sockets."""
 
         def __init__(self, end: Any) -> None:
+            super().__init__()
             self._end = end
             self._descriptor: int = end.fileno()
             os.set_blocking(self._descriptor, False)
-            self._incoming = bytearray()
-            self._outgoing = memoryview(b"")
-            self._is_at_end = False
-            self._is_drained = False
 
-        def send(self, frame: bytes) -> bool:
-            """Take a frame for sending; False if an earlier one has not left yet."""
-            check_size(frame)
-            if self._outgoing and not self.flush():
-                return False
-            self._outgoing = memoryview(_LENGTH.pack(len(frame)) + frame)
-            self.flush()
-            return True
+        def _write(self, data: memoryview) -> int:
+            return os.write(self._descriptor, data)
 
-        def flush(self) -> bool:
-            """Send on what was taken; True when nothing remains to be sent."""
-            while self._outgoing:
-                try:
-                    sent = os.write(self._descriptor, self._outgoing)
-                except BlockingIOError:
-                    return False
-                except OSError as error:
-                    self._outgoing = memoryview(b"")
-                    raise BrokenPipeError("the other end of the pipe is closed") from error
-                self._outgoing = self._outgoing[sent:]
-            return True
-
-        def receive(self) -> bytes | None:
-            """Return the next whole frame, or None if none is there."""
-            while not self.is_ready and not self._is_at_end:
-                if self._is_drained:  # the last read was short: spare the one that finds nothing
-                    self._is_drained = False
-                    return None
-                try:
-                    read = os.read(self._descriptor, _READ_BYTES)
-                except BlockingIOError:
-                    return None
-                except OSError:
-                    read = b""
-                self._is_at_end = not read
-                self._is_drained = len(read) < _READ_BYTES
-                self._incoming += read
-            self._is_drained = self._is_drained and not self._is_at_end
-            if not self.is_ready:
-                raise EOFError("the other end of the pipe is closed")
-            end = _LENGTH.size + _LENGTH.unpack_from(self._incoming)[0]
-            frame = bytes(self._incoming[_LENGTH.size : end])
-            del self._incoming[:end]
-            return frame
-
-        @property
-        def is_flushed(self) -> bool:
-            """Whether all that was taken for sending has left."""
-            return not self._outgoing
-
-        @property
-        def is_ready(self) -> bool:
-            """Whether a whole frame has been taken from the pipe already."""
-            size = len(self._incoming)
-            return (
-                size >= _LENGTH.size
-                and size >= _LENGTH.size + _LENGTH.unpack_from(self._incoming)[0]
-            )
+        def _read(self, count: int) -> bytes:
+            return os.read(self._descriptor, count)
 
         def fileno(self) -> int:
             """Return the descriptor to wait for."""
             return self._descriptor
 
-        def close(self) -> None:
-            """Close this end."""
-            self._is_at_end = True
-            self._outgoing = memoryview(b"")
+        def _close(self) -> None:
             self._descriptor = -1  # the number may soon be another pipe's
             with contextlib.suppress(OSError):
                 self._end.close()

@@ -112,9 +112,7 @@ def test_b1_frames_are_discarded_and_counted_while_acquisition_is_off(live):
         system.send("ManagerProcessBase", "set_acquisition_on", True)
         yield "stacks again", lambda now: now.frames.processed > processed
 
-    report = live(small_rig(rois=FIXED), story)
-    assert report.is_clean
-    assert report.frames.purged == 0
+    assert live(small_rig(rois=FIXED), story).is_clean
 
 
 def test_acquisition_that_is_off_in_the_rig_file_processes_nothing(live):

@@ -62,6 +62,7 @@ def test_s1_s3_s5_f1_a_killed_manager_ends_the_session_in_order(live, tmp_path, 
 
     def story(system):
         yield "saved tracks", lambda now: recorder(system)["rows_saved"] > 80
+        yield "saved truth", lambda now: list(out.glob("Truth *.h5"))
         yield "all up", lambda now: {p.state for p in now.processes} == {"running"}
         system.signal(name, signal.SIGKILL)
         saved.append(recorder(system)["rows_saved"])
@@ -91,7 +92,8 @@ def test_s1_s3_s5_a_stopped_manager_is_killed_within_the_bound(live, tmp_path, n
     out.mkdir()
 
     def story(system):
-        yield "tracks", lambda now: now.tracks_rows > 0
+        yield "saved tracks", lambda now: recorder(system)["rows_saved"] > 0
+        yield "saved truth", lambda now: list(out.glob("Truth *.h5"))
         yield "all up", lambda now: {p.state for p in now.processes} == {"running"}
         system.signal(name, signal.SIGSTOP)
 

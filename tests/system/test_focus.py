@@ -160,7 +160,7 @@ def test_the_z_lock_without_a_target_holds_the_bead_where_it_was_found(live, tmp
         yield "heights", lambda now: len(z_of_stuck_nm(system)) > 20
         system.send("ScriptManager", "load_script", str(script))
         system.send("ScriptManager", "start_script")
-        yield "a bead that has moved", lambda now: is_at_nm(system, -400.0, 40.0)
+        yield "a bead that has moved", lambda now: is_at_nm(system, -400.0, 40.0, 200)
         system.send("BeadLockManager", "do_z_lock")
         yield "the focus back", lambda now: abs(focus_nm(now)) < 60.0
 
