@@ -56,10 +56,13 @@ class Camera(Device):
         annotation_name: What the rows in `FrameInfo.annotation` are called in a recording; empty
             when the camera has none.
         annotation_columns: Their columns, each with its unit in its name.
+        queue_frames: How many finished frames the camera keeps until they are fetched. Whoever
+            fetches may come so much later, and take several at once.
     """
 
     annotation_name: str = ""
     annotation_columns: tuple[str, ...] = ()
+    queue_frames: int = 1
 
     @property
     @abstractmethod

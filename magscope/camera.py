@@ -113,7 +113,7 @@ class CameraManager(ManagerProcessBase):
         """Return when the next frame is due; there is no room for one until a stack is released."""
         if self.video_buffer is not None and not self.video_buffer.has_room:
             return HEARTBEAT_S
-        return self._feed.ready_in_s()
+        return self._feed.ready_in_s(self._status["mean_mfps"] / 1000)
 
     def do_main_loop(self) -> None:
         """Release what was finished, make room, fetch what waits, and say so."""
@@ -151,19 +151,20 @@ class CameraManager(ManagerProcessBase):
             )
             self._purges_told = purged
 
-    def _drop(self, buffer: VideoBuffer, why: str) -> int:
+    def _drop(self, buffer: VideoBuffer, why: str) -> None:
         """Drop every whole stack, unless a worker has one."""
         flag = self.shared_values.video_process_flag
         n_images = buffer.n_images
+        if not buffer.check_read_stack():
+            return
         with flag.get_lock():
             count = (buffer.written - buffer.released) // n_images * n_images
-            if not count or flag.value is not PoolVideoFlag.READY:
-                return 0
+            if flag.value is not PoolVideoFlag.READY:
+                return
             # Counted before it is done: a death in between leaves frames that are accounted for.
             self.publish(**{why: self._status[why] + count})
             buffer.release_images(count)
         self._feed.release(count)
-        return count
 
     def _after_fetch(self, buffer: VideoBuffer) -> None:
         now_ns = current().clock.monotonic_ns()

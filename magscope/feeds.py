@@ -14,6 +14,8 @@ from magscope.devices import DeviceHolder
 
 BURST = 64
 LEGACY_POLL_S = 0.0005
+# A frame's own cost is a fraction of that of waking up for it; a stack takes longer than this.
+GATHER_S = 0.1
 
 # Makes the video buffer for frames of this width and height in px, and so many bits a pixel.
 MakeBuffer = Callable[[int, int, int], VideoBuffer]
@@ -88,8 +90,8 @@ class Feed(ABC):
         """Write the frames that wait, so many at most as there is room for; return how many."""
 
     @abstractmethod
-    def ready_in_s(self) -> float:
-        """Return in how many seconds it is worth fetching again."""
+    def ready_in_s(self, fps: float) -> float:
+        """Return in how many seconds it is worth fetching again, at so many frames a second."""
 
     @abstractmethod
     def set_setting(self, name: str, value: SettingValue) -> None:
@@ -152,9 +154,10 @@ class HalFeed(Feed):
                 self._annotations.write(rows)
         return count
 
-    def ready_in_s(self) -> float:
-        """Return when the camera's next frame is due."""
-        return self._camera.ready_in_s()
+    def ready_in_s(self, fps: float) -> float:
+        """Return when the next frames are due: several at once, if the camera keeps them."""
+        kept_s = self._camera.queue_frames / 4 / fps if fps > 0 else 0.0
+        return max(self._camera.ready_in_s(), min(kept_s, GATHER_S))
 
     def set_setting(self, name: str, value: SettingValue) -> None:
         """Change a setting of the camera."""
@@ -201,7 +204,7 @@ class LegacyFeed(Feed):
                 break
         return self._buffer.written - before
 
-    def ready_in_s(self) -> float:
+    def ready_in_s(self, fps: float) -> float:  # noqa: ARG002 - it does not tell what it keeps
         """Return how long to wait: such a camera does not say when its next frame comes."""
         return LEGACY_POLL_S
 

@@ -15,6 +15,7 @@ from magscope.protocol import Kind, pack
 from magscope.recording.batch import TracksBatch
 from magscope.recording.errors import RecordingError
 from magscope.recording.manifest import mark_ended
+from magscope.recording.names import date_timestamp_str_ns
 from magscope.recording.repair import repair_directory
 from magscope.recording.tables import AnnotationFile, TelemetryFile
 from magscope.recording.tracks import TracksFile
@@ -99,8 +100,13 @@ class RecordingManager(ManagerProcessBase):
 
     @registerwithscript("note")
     def note(self, text: str) -> None:
-        """Write a line of the experimenter's own into the log and the recording's notes."""
+        """Write a line of the experimenter's own into the log and the recording's `Notes.txt`."""
         self.log("info", f"note: {text}")
+        if self._tracks is None or self._acquisition_dir is None:
+            return
+        moment = date_timestamp_str_ns(current().clock.now_ns())
+        with (self._acquisition_dir / "Notes.txt").open("a", encoding="utf-8") as file:
+            file.write(f"{moment}  {text}\n")
 
     def _switch(self) -> None:
         directory = self._acquisition_dir

@@ -134,7 +134,7 @@ class ProcessReport:
 
     Attributes:
         name: The manager's or worker's name.
-        outcome: `clean`, `crashed`, `terminated` (SIGTERM from the router), `killed` (SIGKILL from
+        outcome: `clean` (also of a worker that was dismissed before it was ready), `crashed`, `terminated` (SIGTERM from the router), `killed` (SIGKILL from
             the router) or `never started`.
         exit_code: 0, or the code, or minus the signal.
         seconds_to_exit: From the request to quit to its end; None where it ended before.

@@ -22,7 +22,13 @@ from magscope.runtime import current
 if TYPE_CHECKING:
     from magscope.scope import MagScope
 
-KINDS = {"Video": "video", "Z-LUT": "zlut", "Tracking": "tracks", "Motor": "telemetry"}
+KINDS = {
+    "Notes.txt": "notes",
+    "Video": "video",
+    "Z-LUT": "zlut",
+    "Tracking": "tracks",
+    "Motor": "telemetry",
+}
 
 
 class SessionRecord:

@@ -39,6 +39,7 @@ class _Hand:
     since_ns: int = 0
     stacks: int = 0
     force: str = ""
+    is_dismissed: bool = False
 
 
 class VideoProcessorManager(ManagerProcessBase):
@@ -240,7 +241,8 @@ class VideoProcessorManager(ManagerProcessBase):
             frames = self.video_buffer.n_images
             self.publish(lost=self._status["lost"] + frames)
         self._count_busy()
-        outcome = hand.force or ("clean" if exit_code == 0 and self._has_quit else "crashed")
+        went_as_told = hand.is_dismissed or (exit_code == 0 and self._has_quit)
+        outcome = hand.force or ("clean" if went_as_told else "crashed")
         self._tell(hand, "gone", outcome=outcome, exit_code=exit_code)
         if outcome != "clean":
             lost = f", {frames} frames lost" if frames else ""
@@ -314,6 +316,9 @@ class VideoProcessorManager(ManagerProcessBase):
         self._wait_for(FINISH_S, lambda: not any(hand.task for hand in self._hands))
         for hand in self._hands:
             hand.channel.post(pickle.dumps(None))
+            if not hand.is_ready:  # it is still loading what it would have needed, and has nothing
+                hand.is_dismissed = True
+                hand.worker.terminate()
         for force in ("", "terminated", "killed"):
             self._wait_for(EXIT_S if force else LEAVE_S, lambda: not self._hands)
             for hand in self._hands if force else ():

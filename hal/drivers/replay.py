@@ -18,7 +18,6 @@ from hal.errors import DisconnectedError, OptionError, ProtocolError, Unsupporte
 
 _DEFAULT_FRAMERATE_HZ = 100.0
 _FRAMERATE_LIMITS_HZ = (0.001, 1e6)
-_QUEUE_FRAMES = 32
 # ImageJ calls the frames of a stack T, or Z where nobody told it; I and Q are plain pages.
 _AXES_OF_A_STACK = frozenset({"TYX", "ZYX", "IYX", "QYX", "YX"})
 _END_OF_RECORDING_S = 1.0
@@ -38,6 +37,8 @@ class ReplayCamera(Camera):
             they are timestamps in seconds, else 100.
         loop: Whether it begins anew after the last frame, with the numbers going on.
     """
+
+    queue_frames = 32
 
     def __init__(
         self,
@@ -149,9 +150,9 @@ class ReplayCamera(Camera):
         late_ns = self.context.clock.monotonic_ns() - self._next_due_ns
         if not self._is_running or late_ns < 0:
             return None
-        lost = max(late_ns // self._period_ns + 1 - _QUEUE_FRAMES, 0)
+        lost = max(late_ns // self._period_ns + 1 - self.queue_frames, 0)
         if not self._loop:
-            lost = min(lost, max(self.n_frames - _QUEUE_FRAMES - self._next_number, 0))
+            lost = min(lost, max(self.n_frames - self.queue_frames - self._next_number, 0))
             if self._next_number >= self.n_frames:
                 return None
         number = self._next_number + lost

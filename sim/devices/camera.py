@@ -83,7 +83,7 @@ class BeadCamera(Camera):
         self._n_tethered, self._n_stuck = n_tethered, n_stuck
         self._contour_length_nm = float(contour_length_nm)
         self._background_dn = background_dn
-        self._queue_frames = queue_frames
+        self.queue_frames = queue_frames
         self._seed_offset = seed_offset
         self._field = Field(width_px, height_px, self.nm_per_px, self._spacing_px())
         self._period_ns, self._exposure_ns = NS_PER_S, 10_000
@@ -191,7 +191,7 @@ class BeadCamera(Camera):
         if self._sample is None:
             return None
         due = self._due()
-        number = max(self._next, self._first, due - self._queue_frames)
+        number = max(self._next, self._first, due - self.queue_frames)
         if number >= due:
             return None
         self._check_frame(out)

@@ -36,6 +36,7 @@ from magscope.runtime import machine
 from magscope.scope import MagScope
 from magscope.shutdown import Bounds
 from magscope.tracking import load_magtrack
+from magscope.utils import PoolVideoFlag
 
 # Slow to load: once here, and not in every process that is forked from this one.
 load_magtrack()
@@ -62,6 +63,17 @@ def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         def __init__(self, *args: Any) -> None:
             super().__init__(*args)
             sessions.append(self)
+
+        def conclude(self) -> SessionReport:
+            video, flag = self.ledger._video, self.parts.shared_values.video_process_flag
+            if video is None:
+                return super().conclude()
+            unread, held = video.written - video.released, flag.value is not PoolVideoFlag.READY
+            report = super().conclude()
+            # The account's own sum is true by its making; what is in the buffer is not.
+            in_buffer = unread - (video.n_images if held else 0)
+            assert report.frames.in_buffer == in_buffer, f"B1: {report.frames}, {in_buffer} unread"
+            return report
 
     monkeypatch.setattr(magscope.scope, "Session", Observed)
     monkeypatch.chdir(tmp_path)
@@ -99,7 +111,7 @@ def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
                 system.failure, waiting = error, None
                 scope.stop()
 
-        scope.observe(look, 0.01)
+        scope.observe(look, 0.02)
         scope.start()
         if system.failure is not None:
             for line in scope.report.log:
