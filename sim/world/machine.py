@@ -1,0 +1,453 @@
+"""The computer of a world: processes with memories of their own, and what they share."""
+
+import io
+import itertools
+import pickle
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from multiprocessing.process import AuthenticationString
+from typing import Any
+
+from greenlet import GreenletExit
+
+from hal.clock import NS_PER_S, Clock
+from magscope.runtime import RuntimeProcess, use
+from magscope.runtime.base import Bell, Endpoint, Event, Foreign, Lock, Runtime, SharedMemory, Value
+from magscope.runtime.process import ProcessControl
+from sim.world.kernel import Kernel, Task, Waitable
+from sim.world.pipes import CAPACITY_BYTES, Stream, VirtualBell, VirtualEndpoint
+from sim.world.sync import VirtualEvent, VirtualLock, VirtualMemory, VirtualValue
+
+EPOCH_NS = 1_767_225_600 * NS_PER_S  # the first of January 2026, UTC
+SIGTERM, SIGKILL = 15, 9
+HANDED_OVER = (VirtualEndpoint, VirtualBell, VirtualLock, VirtualValue, VirtualEvent)
+
+
+class VirtualProcess(Waitable, ProcessControl):
+    """A process of a world.
+
+    Attributes:
+        pid: Its number; the first has 1.
+        has_entered: Whether it has settled in: before that, a request to terminate kills it.
+        words: The traceback that it ended with, if it did.
+    """
+
+    def __init__(self, machine: "Machine", name: str, parent: "VirtualProcess | None") -> None:
+        super().__init__()
+        self.machine = machine
+        self.name = name
+        self.parent = parent
+        self.pid = next(machine.pids)
+        self.exitcode: int | None = None
+        self.has_entered = False
+        self.words = ""
+        self.ends: dict[VirtualEndpoint, None] = {}
+        self.runtime = VirtualRuntime(machine, self)
+        self.task: Task
+        self.on_interrupt: Callable[[], None] | None = None
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether it has ended."""
+        return self.exitcode is not None
+
+    def is_alive(self) -> bool:
+        """Whether it still runs."""
+        self.machine.operation("process.is_alive", self.name)
+        return self.exitcode is None
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for its end."""
+        self.machine.operation("process.join", self.name)
+        self.machine.kernel.wait_until(lambda: self.exitcode is not None, (self,), timeout)
+
+    def terminate(self) -> None:
+        """Ask it to end, as SIGTERM does."""
+        self.machine.operation("process.terminate", self.name)
+        if self.exitcode is not None:
+            return
+        if not self.has_entered:
+            self.machine.end(self, -SIGTERM)
+            return
+        self.task.pending = SystemExit(128 + SIGTERM)
+        self.machine.kernel.make_ready(self.task)
+
+    def kill(self) -> None:
+        """End it at once, as SIGKILL does: it never runs another line."""
+        self.machine.operation("process.kill", self.name)
+        self.machine.end(self, -SIGKILL)
+
+
+class Machine:
+    """The virtual computer: one for each world.
+
+    Args:
+        kernel: Runs its tasks.
+        start_method: `fork` or `spawn`: whether a child has its parent's pipe ends open until it
+            has settled in. Either way it has a memory of its own.
+        capacity: The room in each direction of a pipe, in bytes.
+    """
+
+    def __init__(
+        self, kernel: Kernel, *, start_method: str = "fork", capacity: int = CAPACITY_BYTES
+    ) -> None:
+        self.kernel = kernel
+        self.start_method = start_method
+        self.capacity = capacity
+        self.pids = itertools.count(1)
+        self.processes: dict[int, VirtualProcess] = {}
+        self.memory: dict[tuple[str, str], bytearray] = {}
+        self.sessions: dict[str, VirtualProcess] = {}
+        self.crashes: list[tuple[str, str]] = []
+        self._numbers = itertools.count(1)
+        self._by_task: dict[Task, VirtualProcess] = {}
+        self._handed: dict[str, Any] = {}
+
+    @property
+    def running(self) -> VirtualProcess:
+        """The process that runs."""
+        task = self.kernel.current
+        assert task is not None
+        return self._by_task[task]
+
+    def operation(self, site: str, obj: str, detail: str = "") -> None:
+        """Note that the running process is at an operation."""
+        self.kernel.operation(site, obj, detail)
+
+    def named(self, kind: str) -> str:
+        """Return a name for a new thing of this kind."""
+        return f"{kind}-{next(self._numbers)}"
+
+    def launch(
+        self, name: str, run: Callable[[], None], parent: VirtualProcess | None = None
+    ) -> VirtualProcess:
+        """Start a process that does `run`."""
+        process = VirtualProcess(self, name, parent)
+        self.processes[process.pid] = process
+        process.task = self.kernel.spawn(name, lambda: self._live(process, run))
+        self._by_task[process.task] = process
+        return process
+
+    def _live(self, process: VirtualProcess, run: Callable[[], None]) -> None:
+        code = 1
+        try:
+            with use(process.runtime):
+                run()
+                code = 0
+        except SystemExit as error:
+            code = error.code if isinstance(error.code, int) else int(error.code is not None)
+        except GreenletExit:
+            return
+        except BaseException as error:
+            process.words = "".join(traceback.format_exception(error))
+            self.crashes.append((process.name, process.words))
+            if isinstance(error, KeyboardInterrupt):
+                raise
+        self._await_children(process)
+        self.end(process, code)
+
+    def _await_children(self, process: VirtualProcess) -> None:
+        """A process waits for its children before it ends, as `multiprocessing` lets it."""
+        children = [p for p in self.processes.values() if p.parent is process]
+        self.kernel.wait_until(
+            lambda: all(child.exitcode is not None for child in children), children, None
+        )
+
+    def end(self, process: VirtualProcess, code: int) -> None:
+        """End a process: its pipe ends close, its locks are given back, who waits for it wakes."""
+        if process.exitcode is not None:
+            return
+        process.exitcode = code
+        process.task.is_dead = True
+        self.kernel.trace.add(
+            self.kernel.now_ns, process.name, "process.end", process.name, str(code)
+        )
+        for end in process.ends:
+            end.drop(process.pid)
+        process.ends.clear()
+        for thing in self._handed.values():
+            if isinstance(thing, VirtualLock) and thing.holder == process.pid:
+                thing.free()
+        self.kernel.notify(process)
+        if self.kernel.current is process.task and code == -SIGKILL:
+            self.kernel.pause()
+
+    def keep(self, thing: Any) -> Any:
+        """Remember a thing that may be handed to other processes, by its name."""
+        self._handed[thing.name] = thing
+        return thing
+
+    def copy_for(self, process: RuntimeProcess, child: VirtualProcess) -> RuntimeProcess:
+        """Return a process object as its child has it, in memory of its own."""
+        buffer = io.BytesIO()
+        _Pickler(buffer, self).dump(process)
+        buffer.seek(0)
+        copy: RuntimeProcess = _Unpickler(buffer, self, child).load()
+        return copy
+
+    def find(self, name: str, child: VirtualProcess) -> Any:
+        """Return a shared thing as a process has it."""
+        thing = self._handed[name]
+        if isinstance(thing, VirtualEndpoint):
+            thing = thing.copy()
+            thing.hold(child.pid)
+            child.ends[thing] = None
+        return thing
+
+
+class _Pickler(pickle.Pickler):
+    def __init__(self, file: Any, machine: Machine) -> None:
+        super().__init__(file, pickle.HIGHEST_PROTOCOL)
+        self._machine = machine
+
+    def persistent_id(self, obj: Any) -> Any:
+        if isinstance(obj, VirtualEvent):
+            return ("event", obj.word.name)
+        if isinstance(obj, HANDED_OVER):
+            return ("thing", obj.name)
+        return None
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, AuthenticationString):
+            return (AuthenticationString, (bytes(obj),))
+        return NotImplemented
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, file: Any, machine: Machine, child: VirtualProcess) -> None:
+        super().__init__(file)
+        self._machine = machine
+        self._child = child
+
+    def persistent_load(self, pid: Any) -> Any:
+        kind, name = pid
+        thing = self._machine.find(name, self._child)
+        return VirtualEvent(thing) if kind == "event" else thing
+
+
+class VirtualClock(Clock):
+    """The world's time."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def now_ns(self) -> int:
+        """Return the Unix time in ns, which begins with 2026."""
+        return EPOCH_NS + self._machine.kernel.now_ns
+
+    def monotonic_ns(self) -> int:
+        """Return the time since the world's beginning in ns, and a second."""
+        return NS_PER_S + self._machine.kernel.now_ns
+
+    def sleep_s(self, seconds: float) -> None:
+        """Let the running process wait."""
+        self._machine.operation("clock.sleep", "", f"{seconds:g}")
+        self._machine.kernel.sleep(int(seconds * NS_PER_S))
+
+
+class VirtualForeign(Foreign):
+    """A process that another process of the world started."""
+
+    def __init__(self, process: VirtualProcess | None) -> None:
+        self._process = process
+
+    def is_alive(self) -> bool:
+        """Whether that process still runs."""
+        return self._process is not None and self._process.is_alive()
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self._process is not None:
+            self._process.kill()
+
+
+class VirtualRuntime(Runtime):
+    """The world as one of its processes sees it."""
+
+    def __init__(self, machine: Machine, process: VirtualProcess) -> None:
+        self._machine = machine
+        self._process = process
+        self._session = ""
+        self._singletons: dict[Any, Any] = {}
+        self.clock = VirtualClock(machine)
+
+    @property
+    def session(self) -> str:
+        """The id of the session."""
+        return self._session or self.begin_session()
+
+    def begin_session(self) -> str:
+        """Start a new session, and sweep what dead ones left."""
+        machine = self._machine
+        for session, owner in list(machine.sessions.items()):
+            if owner.exitcode is not None:
+                self._sweep(session)
+        self._session = machine.named("session")
+        machine.sessions[self._session] = self._process
+        return self._session
+
+    def end_session(self) -> None:
+        """Remove every shared name of the session, if it is this process' own, or nobody's."""
+        if self._machine.sessions.get(self._session) is self._process or self.owner_is_gone():
+            self._sweep(self._session)
+        self._session = ""
+
+    def _sweep(self, session: str) -> None:
+        self._machine.operation("session.sweep", session)
+        self._machine.sessions.pop(session, None)
+        for key in [key for key in self._machine.memory if key[0] == session]:
+            del self._machine.memory[key]
+
+    def singletons(self) -> dict[Any, Any]:
+        """Return the one instances of the singleton classes in this process."""
+        return self._singletons
+
+    def pipe(self) -> tuple[Endpoint, Endpoint]:
+        """Return the two ends of a new pipe."""
+        machine = self._machine
+        there, back = Stream(machine.capacity), Stream(machine.capacity)
+        name = machine.named("pipe")
+        ends = (
+            VirtualEndpoint(machine, (there, back), name + "a"),
+            VirtualEndpoint(machine, (back, there), name + "b"),
+        )
+        for end in ends:
+            machine.keep(end)
+            end.hold(self._process.pid)
+            self._process.ends[end] = None
+        return ends
+
+    def bell(self) -> Bell:
+        """Return a new bell."""
+        bell: VirtualBell = self._machine.keep(
+            VirtualBell(self._machine, self._machine.named("bell"))
+        )
+        return bell
+
+    def lock(self) -> Lock:
+        """Return a new lock."""
+        return self._lock()
+
+    def _lock(self) -> VirtualLock:
+        lock: VirtualLock = self._machine.keep(
+            VirtualLock(self._machine, self._machine.named("lock"))
+        )
+        return lock
+
+    def value(self, typecode: str, initial: float = 0) -> Value:
+        """Return a new number in shared memory."""
+        assert typecode in "qd"
+        return self._value(initial)
+
+    def _value(self, initial: float) -> VirtualValue:
+        value: VirtualValue = self._machine.keep(
+            VirtualValue(self._machine, self._machine.named("value"), initial, self._lock())
+        )
+        return value
+
+    def event(self) -> Event:
+        """Return a new event, not set."""
+        return VirtualEvent(self._value(0))
+
+    def shared_memory(self, name: str, size: int | None = None) -> SharedMemory:
+        """Create the session's block of this name, or attach to it."""
+        machine = self._machine
+        key = (self.session, name)
+        machine.operation("memory.attach" if size is None else "memory.create", name)
+        if size is None:
+            if key not in machine.memory:
+                raise FileNotFoundError(f"there is no shared memory {name!r}")
+        elif key in machine.memory:
+            raise FileExistsError(f"there is a shared memory {name!r} already")
+        else:
+            machine.memory[key] = bytearray(size)
+        return VirtualMemory(machine, key, machine.memory[key])
+
+    def wait(
+        self, readable: Iterable[Any], writable: Sequence[Any] = (), timeout_s: float | None = None
+    ) -> set[Any]:
+        """Wait until something happens, and return all that is ready."""
+        kernel = self._machine.kernel
+        readers = [(source, _endpoint(source)) for source in readable]
+        writers = [(source, _endpoint(source)) for source in writable]
+        self._machine.operation("wait", "")
+
+        def ready() -> set[Any]:
+            found = {s for s, end in readers if _is_readable(s, end)}
+            return found | {s for s, end in writers if end.outgoing.is_writable}
+
+        watched = [
+            end.incoming if isinstance(end, VirtualEndpoint) else end for _, end in readers
+        ] + [end.outgoing for _, end in writers]
+        kernel.wait_until(lambda: bool(ready()), watched, timeout_s)
+        return ready()
+
+    @property
+    def children_inherit(self) -> bool:
+        """Whether a process starts with the modules that its parent has loaded: all do, here."""
+        return True
+
+    def start(self, process: RuntimeProcess) -> None:
+        """Start a process, with a copy of the object that stands for it."""
+        machine, parent = self._machine, self._process
+        machine.operation("process.start", process.name)
+        copies: list[RuntimeProcess] = []
+        child = machine.launch(process.name, lambda: copies[0].run(), parent)
+        child.runtime._session = self.session  # noqa: SLF001 - its parent's
+        if machine.start_method == "fork":
+            for end in parent.ends:
+                inherited = end.copy()
+                inherited.hold(child.pid)
+                child.ends[inherited] = None
+        copies.append(machine.copy_for(process, child))
+        process.control = child
+        for end in process.own_ends():
+            end.close()
+
+    def enter(self, process: RuntimeProcess) -> None:
+        """Settle in, in the new process: close what belongs to others."""
+        self._machine.operation("process.enter", process.name)
+        kept = set(map(id, process.own_ends()))
+        for end in [end for end in self._process.ends if id(end) not in kept]:
+            own = {e.name for e in self._process.ends if id(e) in kept}
+            if end.name not in own:
+                end.drop(self._process.pid)
+            del self._process.ends[end]
+        self._process.has_entered = True
+
+    def foreign(self, pid: int) -> Foreign:
+        """Return a handle on a process that another process started."""
+        return VirtualForeign(self._machine.processes.get(pid))
+
+    def interrupts(self, stop: Callable[[], None]) -> AbstractContextManager:
+        """Call `stop` when the world's user presses Ctrl-C."""
+
+        @contextmanager
+        def context() -> Any:
+            self._process.on_interrupt = stop
+            self._process.has_entered = True
+            try:
+                yield
+            finally:
+                self._process.on_interrupt = None
+
+        return context()
+
+    def owner_is_gone(self) -> bool:
+        """Whether the process that began this session has died without ending it."""
+        owner = self._machine.sessions.get(self._session)
+        return owner is None or owner.exitcode is not None
+
+
+def _endpoint(source: Any) -> Any:
+    """Return what is waited for: a channel's end, a process' own self, or the thing itself."""
+    if isinstance(source, RuntimeProcess):
+        return source.control
+    return getattr(source, "end", source)
+
+
+def _is_readable(source: Any, end: Any) -> bool:
+    if isinstance(end, VirtualEndpoint):
+        return bool(source.is_ready) or end.incoming.is_readable
+    return bool(end.is_readable)

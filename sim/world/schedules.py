@@ -1,0 +1,147 @@
+"""Schedules: where a run deviates from first-in-first-out, and the record of where it did."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True, order=True)
+class Deviation:
+    """At the `hit`-th time that `process` is at `site`, another task runs first.
+
+    Attributes:
+        choice: Which of those that are ready, in the order in which they became so.
+    """
+
+    process: str
+    site: str
+    hit: int
+    choice: int = 0
+
+
+class Chooser(Protocol):
+    """Decides whether to deviate, and keeps no record."""
+
+    def choose(self, process: str, site: str, hit: int, ready: int) -> int | None:
+        """Return which of the ready tasks runs first; None: the one that runs goes on."""
+
+
+class Recorder:
+    """A schedule that follows a chooser and writes down every deviation."""
+
+    def __init__(self, chooser: Chooser) -> None:
+        self.deviations: list[Deviation] = []
+        self._chooser = chooser
+
+    def preempt(self, process: str, site: str, hit: int, ready: int) -> int | None:
+        """Return which of the ready tasks runs first; None: the one that runs goes on."""
+        choice = self._chooser.choose(process, site, hit, ready)
+        if choice is not None:
+            self.deviations.append(Deviation(process, site, hit, choice))
+        return choice
+
+
+class Fifo:
+    """Never deviates: tasks run until they wait, in the order in which they became ready."""
+
+    def choose(self, process: str, site: str, hit: int, ready: int) -> None:
+        """Let the one that runs go on."""
+
+
+class Replay:
+    """Deviates where a record says, as far as the run still comes there.
+
+    Attributes:
+        left: The deviations that were not reached yet.
+    """
+
+    def __init__(self, deviations: Iterable[Deviation]) -> None:
+        self.left = {(d.process, d.site, d.hit): d for d in deviations}
+
+    def choose(self, process: str, site: str, hit: int, ready: int) -> int | None:
+        """Return what the record says of this operation."""
+        found = self.left.pop((process, site, hit), None) if self.left else None
+        return None if found is None else min(found.choice, ready - 1)
+
+
+class Bits:
+    """Random whole numbers from raw bits, the same on every machine."""
+
+    def __init__(self, seed: int) -> None:
+        self._stream = np.random.SFC64(np.random.SeedSequence([seed & (2**64 - 1), 7]))
+        self._words: list[int] = []
+
+    def below(self, n: int) -> int:
+        """Return a number from 0 to n - 1."""
+        if not self._words:
+            self._words = self._stream.random_raw(1024).tolist()
+        return (self._words.pop() >> 11) % n
+
+
+class Random:
+    """Deviates once in so many operations, to anybody who is ready."""
+
+    def __init__(self, seed: int, one_in: int = 20) -> None:
+        self._bits = Bits(seed)
+        self._one_in = one_in
+
+    def choose(self, process: str, site: str, hit: int, ready: int) -> int | None:
+        """Throw the dice."""
+        if self._bits.below(self._one_in):
+            return None
+        return self._bits.below(ready)
+
+
+class Pct:
+    """Priorities drawn at random, and lowered at `depth - 1` operations (Burckhardt et al., 2010).
+
+    The ready tasks are known here by their number alone, so a priority belongs to the process at
+    whose operation the choice is made: one of low priority gives way at each of its operations.
+    """
+
+    def __init__(self, seed: int, depth: int = 3, operations: int = 20_000) -> None:
+        self._bits = Bits(seed)
+        self._priorities: dict[str, int] = {}
+        self._changes = {self._bits.below(operations) for _ in range(depth - 1)}
+        self._count = 0
+
+    def choose(self, process: str, site: str, hit: int, ready: int) -> int | None:
+        """Give way if the process' priority is low."""
+        self._count += 1
+        priority = self._priorities.setdefault(process, self._bits.below(1000))
+        if self._count in self._changes:
+            priority = self._priorities[process] = -1
+        return 0 if priority < 0 or (priority < 200 and not self._bits.below(8)) else None
+
+
+class Pos:
+    """Partial-order sampling: each operation draws a priority, and a low one gives way."""
+
+    def __init__(self, seed: int) -> None:
+        self._bits = Bits(seed)
+
+    def choose(self, process: str, site: str, hit: int, ready: int) -> int | None:
+        """Let the highest of the priorities, drawn afresh, run first."""
+        mine = self._bits.below(1 << 16)
+        others = [self._bits.below(1 << 16) for _ in range(min(ready, 8))]
+        highest = max(others)
+        return others.index(highest) if highest > mine and not mine % 4 else None
+
+
+def make(name: str, seed: int) -> Chooser:
+    """Return a schedule by its name: `fifo`, `random`, `pos`, `pct` or `pct(d)`.
+
+    Raises:
+        ValueError: There is none of this name.
+    """
+    if name == "fifo":
+        return Fifo()
+    if name == "random":
+        return Random(seed)
+    if name == "pos":
+        return Pos(seed)
+    if name == "pct" or (name.startswith("pct(") and name[4:-1].isdigit()):
+        return Pct(seed, int(name[4:-1]) if "(" in name else 3)
+    raise ValueError(f"schedule {name!r}: choose fifo, random, pos, pct or pct(DEPTH)")

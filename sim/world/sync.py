@@ -1,0 +1,111 @@
+"""Locks, numbers, events and memory that the processes of a world share."""
+
+from typing import TYPE_CHECKING, Any
+
+from magscope.runtime.base import Event, Lock, SharedMemory, Value
+from sim.world.kernel import Waitable
+
+if TYPE_CHECKING:
+    from sim.world.machine import Machine
+
+
+class VirtualLock(Waitable, Lock):
+    """A lock that its holder may take again, and that is given back when its holder dies."""
+
+    def __init__(self, machine: "Machine", name: str) -> None:
+        super().__init__()
+        self._machine = machine
+        self.name = name
+        self.holder: int | None = None
+        self._depth = 0
+
+    def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
+        """Take the lock; False if it was not to be had (in time)."""
+        machine = self._machine
+        machine.operation("lock.acquire", self.name)
+        pid = machine.running.pid
+        if self.holder == pid:
+            self._depth += 1
+            return True
+        limit_s = timeout if block else 0.0
+        if not machine.kernel.wait_until(lambda: self.holder is None, (self,), limit_s):
+            return False
+        self.holder, self._depth = pid, 1
+        return True
+
+    def release(self) -> None:
+        """Give the lock back."""
+        machine = self._machine
+        if self.holder != machine.running.pid:
+            raise RuntimeError("a lock is released by a process that does not have it")
+        machine.operation("lock.release", self.name)
+        self._depth -= 1
+        if not self._depth:
+            self.free()
+
+    def free(self) -> None:
+        """The lock is nobody's: it was given back, or its holder has died."""
+        self.holder, self._depth = None, 0
+        self._machine.kernel.notify(self)
+
+
+class VirtualValue(Value):
+    """One number, read and written whole."""
+
+    def __init__(self, machine: "Machine", name: str, initial: float, lock: VirtualLock) -> None:
+        self._machine = machine
+        self.name = name
+        self._number = initial
+        self._lock = lock
+
+    @property
+    def value(self) -> Any:
+        """The number."""
+        self._machine.operation("value.get", self.name)
+        return self._number
+
+    @value.setter
+    def value(self, number: float) -> None:
+        self._machine.operation("value.set", self.name, str(number))
+        self._number = number
+
+    def get_lock(self) -> Lock:
+        """Return the lock that guards a read followed by a write."""
+        return self._lock
+
+
+class VirtualEvent(Event):
+    """A flag that one process sets and others see."""
+
+    def __init__(self, word: VirtualValue) -> None:
+        self.word = word
+
+    def is_set(self) -> bool:
+        """Whether it is set."""
+        return bool(self.word.value)
+
+    def set(self) -> None:
+        """Set it."""
+        self.word.value = 1
+
+    def clear(self) -> None:
+        """Unset it."""
+        self.word.value = 0
+
+
+class VirtualMemory(SharedMemory):
+    """A process' hold on a named block of bytes."""
+
+    def __init__(self, machine: "Machine", key: tuple[str, str], block: bytearray) -> None:
+        self._machine = machine
+        self._key = key
+        self.name = key[1]
+        self.buf = memoryview(block)
+
+    def close(self) -> None:
+        """Let go of the block."""
+
+    def unlink(self) -> None:
+        """Remove the block's name."""
+        self._machine.operation("memory.unlink", self.name)
+        self._machine.memory.pop(self._key, None)
