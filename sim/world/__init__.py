@@ -1,0 +1,1 @@
+"""The virtual world: the system's own processes, unchanged, in virtual time."""

@@ -2,11 +2,11 @@
 
 import io
 import itertools
+import multiprocessing
 import pickle
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from multiprocessing.process import AuthenticationString
 from typing import Any
 
 from greenlet import GreenletExit
@@ -21,7 +21,8 @@ from sim.world.sync import VirtualEvent, VirtualLock, VirtualMemory, VirtualValu
 
 EPOCH_NS = 1_767_225_600 * NS_PER_S  # the first of January 2026, UTC
 SIGTERM, SIGKILL = 15, 9
-HANDED_OVER = (VirtualEndpoint, VirtualBell, VirtualLock, VirtualValue, VirtualEvent)
+_KEY_TYPE = type(multiprocessing.current_process().authkey)
+HANDED_OVER = (VirtualEndpoint, VirtualBell, VirtualLock, VirtualValue)
 
 
 class VirtualProcess(Waitable, ProcessControl):
@@ -31,6 +32,7 @@ class VirtualProcess(Waitable, ProcessControl):
         pid: Its number; the first has 1.
         has_entered: Whether it has settled in: before that, a request to terminate kills it.
         words: The traceback that it ended with, if it did.
+        being: The process object in its own memory; the first process has none.
     """
 
     def __init__(self, machine: "Machine", name: str, parent: "VirtualProcess | None") -> None:
@@ -45,6 +47,7 @@ class VirtualProcess(Waitable, ProcessControl):
         self.ends: dict[VirtualEndpoint, None] = {}
         self.runtime = VirtualRuntime(machine, self)
         self.task: Task
+        self.being: RuntimeProcess
         self.on_interrupt: Callable[[], None] | None = None
 
     @property
@@ -209,9 +212,8 @@ class _Pickler(pickle.Pickler):
         return None
 
     def reducer_override(self, obj: Any) -> Any:
-        if isinstance(obj, AuthenticationString):
-            return (AuthenticationString, (bytes(obj),))
-        return NotImplemented
+        # The key of multiprocessing's own connections, which it lets nobody pickle but itself.
+        return (bytes, (bytes(obj),)) if type(obj) is _KEY_TYPE else NotImplemented
 
 
 class _Unpickler(pickle.Unpickler):
@@ -392,28 +394,27 @@ class VirtualRuntime(Runtime):
         """Start a process, with a copy of the object that stands for it."""
         machine, parent = self._machine, self._process
         machine.operation("process.start", process.name)
-        copies: list[RuntimeProcess] = []
-        child = machine.launch(process.name, lambda: copies[0].run(), parent)
+        child = machine.launch(process.name, lambda: child.being.run(), parent)
         child.runtime._session = self.session  # noqa: SLF001 - its parent's
         if machine.start_method == "fork":
             for end in parent.ends:
                 inherited = end.copy()
                 inherited.hold(child.pid)
                 child.ends[inherited] = None
-        copies.append(machine.copy_for(process, child))
+        child.being = machine.copy_for(process, child)
         process.control = child
-        for end in process.own_ends():
-            end.close()
+        for given in process.own_ends():
+            given.close()
 
     def enter(self, process: RuntimeProcess) -> None:
         """Settle in, in the new process: close what belongs to others."""
         self._machine.operation("process.enter", process.name)
         kept = set(map(id, process.own_ends()))
-        for end in [end for end in self._process.ends if id(end) not in kept]:
-            own = {e.name for e in self._process.ends if id(e) in kept}
-            if end.name not in own:
-                end.drop(self._process.pid)
-            del self._process.ends[end]
+        own = {end.name for end in self._process.ends if id(end) in kept}
+        for other in [end for end in self._process.ends if id(end) not in kept]:
+            if other.name not in own:  # a forked copy of an end that is its own stays open
+                other.drop(self._process.pid)
+            del self._process.ends[other]
         self._process.has_entered = True
 
     def foreign(self, pid: int) -> Foreign:

@@ -79,7 +79,7 @@ class World:
         self.report: SessionReport | None = None
         self.problems: list[str] = []
         self._for_s, self._script, self._record = for_s, script, record
-        self._began_s = time.perf_counter()  # noqa: TID251 - what the run costs, not what it does
+        self._began_s = time.perf_counter()
         self.router: VirtualProcess = self.machine.launch("MagScope", self._run_router)
 
     def _run_router(self) -> None:
