@@ -32,6 +32,7 @@ class CameraManager(ManagerProcessBase):
     """
 
     makes_video_buffer: ClassVar[bool] = True
+    holds_device: ClassVar[bool] = True
     status_fields = ("purged", "discarded", "device_lost", "mean_mfps")
 
     def __init__(self, spec: DeviceSpec, nm_per_px: float) -> None:

@@ -19,6 +19,7 @@ class HardwareManagerBase(ManagerProcessBase):
         buffer_shape: Rows and columns of its buffer; the first column is the Unix time in s.
     """
 
+    holds_device: ClassVar[bool] = True
     buffer_shape: tuple[int, int] = (1000, 2)
 
     def __init__(self, name: str | None = None) -> None:

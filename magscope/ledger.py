@@ -21,7 +21,7 @@ from magscope.report import (
 )
 from magscope.router import Peer
 from magscope.runtime import current
-from magscope.utils import AcquisitionMode
+from magscope.utils import AcquisitionMode, PoolVideoFlag
 
 CAMERA, VIDEO, RECORDER = "CameraManager", "VideoProcessorManager", "RecordingManager"
 NEWEST_TRACKS = 2000
@@ -94,6 +94,22 @@ class Ledger:
             in_buffer=in_buffer + (0 if is_final else in_hand),
             device_lost=camera["device_lost"],
         )
+
+    def disagreement(self) -> str:
+        """Return where the account differs from the buffer's own count, or ""; at the end.
+
+        What has left the buffer is what was purged, discarded and handed out, but for one stack
+        that was handed out last and not yet released.
+        """
+        if self._video is None:
+            return ""
+        camera = self.status(CAMERA)
+        flag, n_images = self._parts.shared_values.video_process_flag, self._parts.n_images
+        left = camera["purged"] + camera["discarded"] + flag.epoch * n_images
+        held = left - self._video.released
+        if held == 0 or (held == n_images and flag.value is not PoolVideoFlag.READY):
+            return ""
+        return f"{self._video.released} frames have left the video buffer, but {left} are counted"
 
     def settle(self) -> dict[str, Any]:
         """Return what the shared memory tells for the report, once every process is gone."""

@@ -61,11 +61,13 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         quit_phase: When this manager quits at the end of a session: 0 for those that produce,
             1 for those that process, 2 for those that store.
         status_fields: The names of the whole numbers that it keeps on the board.
+        holds_device: Whether it must be given the time to close a device, even while it starts.
     """
 
     quit_phase: ClassVar[int] = 0
     status_fields: ClassVar[tuple[str, ...]] = ()
     makes_video_buffer: ClassVar[bool] = False
+    holds_device: ClassVar[bool] = False
     _one_per_name: ClassVar[bool] = False
 
     def __init__(self, name: str | None = None) -> None:
@@ -83,6 +85,7 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         self._resources: Resources | None = None
         self._running = False
         self._has_quit = False
+        self._has_said_goodbye = False
         self._channel: Channel
         self._sent = 0
         self._refused = 0  # frames for the router that there was no room for
@@ -338,7 +341,11 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         self._tidy()
         self.send_ipc(Message(ManagerProcessBase, "quit"))
         self.log("info", f"{self.name} has quit")
-        self._post(pack(Kind.STATE, "quitting"))
+        self._say_goodbye("quitting")
+
+    def _say_goodbye(self, state: str) -> None:
+        self._has_said_goodbye = True
+        self._post(pack(Kind.STATE, state))
         self._drain()
 
     def _drain(self) -> None:
@@ -372,8 +379,8 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
             self._has_quit = True
             self.resources.quitting.set()
             self._tidy()
-            self._post(pack(Kind.STATE, "failed" if error else "quitting"))
-            self._drain()
+        if not self._has_said_goodbye:
+            self._say_goodbye("failed" if error else "quitting")
         if self._board is not None:
             self._board.close()
         for buffer in (self.video_buffer, self.tracks_buffer, self.profiles_buffer):

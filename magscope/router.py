@@ -32,6 +32,7 @@ class Peer:
         channel: The router's end of its pipe.
         state: `starting`, `running`, `quitting` or `gone`.
         force: `terminated` or `killed`, once the router has had to.
+        is_dismissed: Whether it was told to terminate while it was still starting: a clean end.
         ended_ns: Monotonic time of its end.
         last_words: Its traceback, if it sent one.
     """
@@ -40,6 +41,7 @@ class Peer:
     channel: Channel
     state: str = "starting"
     force: str = ""
+    is_dismissed: bool = False
     exit_code: int | None = None
     ended_ns: int | None = None
     last_words: str = ""

@@ -36,6 +36,8 @@ class MagScope(metaclass=SingletonMeta):
         record_dir: Record into this directory from the start; None: record nothing.
         script_path: Run this script once the system is up.
         report: How the session went, once `start` has returned.
+        is_stopped: Whether the system was asked to quit from this process.
+        is_hurried: Whether it was asked by Ctrl-C, and then again.
     """
 
     def __init__(self, rig: RigFile | None = None, *, seed: int | None = None) -> None:
@@ -50,7 +52,8 @@ class MagScope(metaclass=SingletonMeta):
         self._settings_path: Path | None = None
         self.observers: list[tuple[Callable[[Snapshot], None], float]] = []
         self._bell: Bell | None = None
-        self._stops = 0
+        self.is_stopped = False
+        self.is_hurried = False
         self._has_run = False
         self._new_settings: deque[Mapping[str, Any]] = deque()
         known = set(current().singletons())
@@ -134,13 +137,15 @@ class MagScope(metaclass=SingletonMeta):
         self.observers.append((callback, interval_s))
 
     def stop(self) -> None:
-        """Ask the system to quit; from a callback, another thread or a signal handler.
-
-        Asked a second time, it does not wait for those who have not quit yet.
-        """
-        self._stops += 1
+        """Ask the system to quit; from a callback, another thread or a signal handler."""
+        self.is_stopped = True
         if self._bell is not None:
             self._bell.ring()
+
+    def _interrupt(self) -> None:
+        """Quit on Ctrl-C; on a second one, do not wait for those who have not quit yet."""
+        self.is_hurried = self.is_stopped
+        self.stop()
 
     def start(self) -> None:
         """Start every process and serve them until the system has quit.
@@ -158,7 +163,7 @@ class MagScope(metaclass=SingletonMeta):
         runtime.begin_session()
         self._bell = runtime.bell()
         try:
-            with runtime.interrupts(self.stop):
+            with runtime.interrupts(self._interrupt):
                 self.report = Session(self, self._bell).run()
         finally:
             self._bell = None
@@ -169,8 +174,3 @@ class MagScope(metaclass=SingletonMeta):
         """Yield the settings that were assigned since the last call; for the router's loop."""
         while self._new_settings:
             yield self._new_settings.popleft()
-
-    @property
-    def stops(self) -> int:
-        """How often the system was asked to quit from this process."""
-        return self._stops

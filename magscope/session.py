@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hal.clock import NS_PER_S
 from magscope.assembly import assemble
 from magscope.channel import Channel
-from magscope.ledger import Ledger
+from magscope.ledger import CAMERA, Ledger
 from magscope.processes import ManagerProcessBase, signal_name
 from magscope.protocol import Envelope, Frame, Kind, MessageError, arguments, pack
 from magscope.recording.errors import RecordingError
@@ -93,9 +93,9 @@ class Session:
         now = self.runtime.clock.monotonic_ns()
         if self.run_until_ns is not None and now >= self.run_until_ns:
             self.quit(now)
-        if self.scope.stops:
+        if self.scope.is_stopped:
             self.quit(now)
-            if self.scope.stops > 1:
+            if self.scope.is_hurried:
                 self.shutdown.hurry(now)
         self.watch(now)
         waits = [1.0]
@@ -255,6 +255,9 @@ class Session:
         """Settle the account, write the manifest, and return the report."""
         ended_ns = self.runtime.clock.monotonic_ns()
         quit_ns = self.shutdown.began_ns or ended_ns
+        camera_is_clean = self.router.peers[CAMERA].exit_code == 0
+        if camera_is_clean and (problem := self.ledger.disagreement()):
+            self.fail("router", f"B1: {problem}")
         processes = [self.outcome(peer, quit_ns) for peer in self.peers]
         report = SessionReport(
             **self.ledger.settle(),
@@ -277,7 +280,8 @@ class Session:
 
     def outcome(self, peer: Peer, quit_ns: int) -> ProcessReport:
         """Return how one manager ended."""
-        outcome = peer.force or ("clean" if peer.exit_code == 0 else "crashed")
+        went_as_told = peer.exit_code == 0 or peer.is_dismissed
+        outcome = peer.force or ("clean" if went_as_told else "crashed")
         ended_ns = peer.ended_ns or quit_ns
         seconds = (ended_ns - quit_ns) / NS_PER_S if ended_ns >= quit_ns else None
         words = "" if outcome == "clean" else peer.last_words

@@ -7,6 +7,7 @@ from hal.clock import NS_PER_S
 from magscope.router import Peer
 
 PHASE_ENDS_S = (2.0, 3.5, 5.0)
+DISMISS_S = 1.0
 TERMINATE_S = 5.0
 KILL_S = 8.0
 
@@ -19,11 +20,13 @@ class Bounds:
         phase_ends_s: When the next phase is told to quit even if one of this phase has not.
         terminate_s: When those who are left are sent SIGTERM.
         kill_s: When they are killed.
+        dismiss_s: When those who are still starting, and hold no device, need not go on with it.
     """
 
     phase_ends_s: tuple[float, ...] = PHASE_ENDS_S
     terminate_s: float = TERMINATE_S
     kill_s: float = KILL_S
+    dismiss_s: float = DISMISS_S
 
 
 class Shutdown:
@@ -67,13 +70,18 @@ class Shutdown:
         if self.began_ns is None:
             return None
         elapsed_s = (now_ns - self.began_ns) / NS_PER_S
-        deadlines = [self._bounds.terminate_s, self._bounds.kill_s]
+        bounds = self._bounds
+        deadlines = [bounds.terminate_s, bounds.kill_s]
+        if any(self._may_be_dismissed(peer) for peer in self._peers):
+            deadlines.append(bounds.dismiss_s)
         for index, phase in enumerate(self._phases):
             self._ask_phase(phase)
             end_s = self._bounds.phase_ends_s[min(index, len(self._bounds.phase_ends_s) - 1)]
             if not self._is_done(phase) and elapsed_s < end_s:
                 deadlines.append(end_s)
                 break
+        if elapsed_s >= bounds.dismiss_s:
+            self._dismiss()
         left = [peer for peer in self._peers if peer.state != "gone"]
         if elapsed_s >= self._bounds.kill_s:
             self._force(left, "killed")
@@ -91,6 +99,16 @@ class Shutdown:
     def _is_done(self, phase: int) -> bool:
         return not any(p.listens for p in self._peers if p.manager.quit_phase == phase)
 
+    def _dismiss(self) -> None:
+        for peer in filter(self._may_be_dismissed, self._peers):
+            peer.is_dismissed = True
+            peer.manager.terminate()
+
+    @staticmethod
+    def _may_be_dismissed(peer: Peer) -> bool:
+        is_starting = peer.state == "starting" and not peer.is_dismissed
+        return is_starting and not peer.manager.holds_device
+
     def _force(self, peers: Iterable[Peer], how: str) -> None:
         for peer in peers:
             if peer.force == how or peer.force == "killed":
@@ -99,5 +117,5 @@ class Shutdown:
             self._fail(f"{peer.name} does not quit: it is {how}")
             if how == "killed":
                 peer.manager.kill()
-            else:
+            elif not peer.is_dismissed:
                 peer.manager.terminate()

@@ -157,18 +157,16 @@ class VideoProcessorManager(ManagerProcessBase):
             self._searches_left -= 1
             search = Search(self.settings["bead roi width"], self._max_beads)
         saves_video = records and self._is_recording_video
+        width, height = buffer.image_shape
+        rois = {b: r for b, r in self.bead_rois.items() if r[1] <= width and r[3] <= height}
         sequence = None
-        if records and mode.tracks and (self.bead_rois or search):
+        if records and mode.tracks and (rois or search):
             sequence, self._sequence = self._sequence, self._sequence + 1
         return Task(
             epoch,
             owner,
             mode,
-            {
-                bead: roi
-                for bead, roi in self.bead_rois.items()
-                if roi[1] <= buffer.image_shape[0] and roi[3] <= buffer.image_shape[1]
-            },
+            rois,
             self.resources.nm_per_px,
             sequence=sequence,
             zlut=self._zlut,
@@ -312,6 +310,14 @@ class VideoProcessorManager(ManagerProcessBase):
 
     def shutdown(self) -> None:
         """Let the workers finish what they have, and end them; make those that do not."""
+        try:
+            self._end_workers()
+        finally:  # told to terminate meanwhile, or a worker that nothing ends in time
+            for hand in self._hands:
+                hand.worker.kill()
+                hand.channel.end.close()
+
+    def _end_workers(self) -> None:
         self._acquisition_on = False
         self._wait_for(FINISH_S, lambda: not any(hand.task for hand in self._hands))
         for hand in self._hands:

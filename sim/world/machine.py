@@ -123,7 +123,10 @@ class Machine:
         return f"{kind}-{next(self._numbers)}"
 
     def launch(
-        self, name: str, run: Callable[[], None], parent: VirtualProcess | None = None
+        self,
+        name: str,
+        run: "Callable[[VirtualProcess], None]",
+        parent: VirtualProcess | None = None,
     ) -> VirtualProcess:
         """Start a process that does `run`."""
         process = VirtualProcess(self, name, parent)
@@ -132,11 +135,11 @@ class Machine:
         self._by_task[process.task] = process
         return process
 
-    def _live(self, process: VirtualProcess, run: Callable[[], None]) -> None:
+    def _live(self, process: VirtualProcess, run: "Callable[[VirtualProcess], None]") -> None:
         code = 1
         try:
             with use(process.runtime):
-                run()
+                run(process)
                 code = 0
         except SystemExit as error:
             code = error.code if isinstance(error.code, int) else int(error.code is not None)
@@ -394,7 +397,7 @@ class VirtualRuntime(Runtime):
         """Start a process, with a copy of the object that stands for it."""
         machine, parent = self._machine, self._process
         machine.operation("process.start", process.name)
-        child = machine.launch(process.name, lambda: child.being.run(), parent)
+        child = machine.launch(process.name, lambda own: own.being.run(), parent)
         child.runtime._session = self.session  # noqa: SLF001 - its parent's
         if machine.start_method == "fork":
             for end in parent.ends:

@@ -82,7 +82,7 @@ class World:
         self._began_s = time.perf_counter()
         self.router: VirtualProcess = self.machine.launch("MagScope", self._run_router)
 
-    def _run_router(self) -> None:
+    def _run_router(self, _: VirtualProcess) -> None:
         self.scope = scope = MagScope(self.rig, seed=self.seed)
         scope.run_for_s, scope.script_path, scope.record_dir = (
             self._for_s, self._script, self._record,

@@ -110,6 +110,19 @@ def test_s1_whatever_state_a_manager_hangs_in_it_is_forced(state):
     assert ending.signals("Producer") == ["terminate", "kill"]
 
 
+def test_who_is_still_starting_and_holds_no_device_need_not_go_on_with_it(ending):
+    ending.now_is("starting", "p1", "k1")
+    ending.peers["k1"].manager.holds_device = True
+    ending.begin()
+    assert ending.at(0) == pytest.approx(1.0)
+    ending.at(1.0)
+    assert ending.signals("p1") == ["terminate"]
+    assert ending.peers["p1"].is_dismissed
+    assert not ending.signals("k1")
+    assert not ending.signals("p2")
+    assert ending.failures == []
+
+
 def test_s1_a_router_that_was_late_kills_at_once(ending):
     ending.begin()
     ending.at(60)
