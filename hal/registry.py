@@ -2,8 +2,10 @@
 
 import importlib
 import inspect
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -129,6 +131,11 @@ def check_options(name: str, driver: type, options: Mapping[str, Any]) -> None:
 
 
 def _registered() -> dict[str, EntryPoint]:
+    return _registered_on(tuple(sys.path))
+
+
+@cache  # looking through every installed package takes milliseconds
+def _registered_on(_path: tuple[str, ...]) -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=GROUP)}
 
 

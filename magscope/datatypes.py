@@ -347,8 +347,6 @@ class MatrixBuffer(_SharedBuffer):
         self._rows = np.frombuffer(self._memory, np.float64, count, _HEADER_BYTES).reshape(
             self.shape
         )
-        if create:
-            self._rows[:] = np.nan
 
     def _drop_views(self) -> None:
         self._rows = np.empty((0, 0))
@@ -419,12 +417,18 @@ class MatrixBuffer(_SharedBuffer):
     def peak_unsorted(self) -> np.ndarray:
         """Return a copy of the whole ring as it lies in memory; rows never written are NaN."""
         with self._lock:
-            return self._rows.copy()
+            return self._whole()
 
     def peak_sorted(self) -> np.ndarray:
         """Return a copy of the whole ring, oldest row first; rows never written are NaN."""
         with self._lock:
-            return np.roll(self._rows, -self.get_write_index(), axis=0)
+            return np.roll(self._whole(), -self.get_write_index(), axis=0)
+
+    def _whole(self) -> np.ndarray:
+        # Memory that was never touched costs nothing, so NaN is put in here and not at the start.
+        rows = self._rows.copy()
+        rows[min(self.written, self.shape[0]) :] = np.nan
+        return rows
 
     def _overrun(self) -> int:
         read = self._get(self._READ)

@@ -10,7 +10,7 @@ from magscope.rig.model import (
     make_importable,
 )
 from magscope.rig.problems import RigError
-from magscope.rig.reading import load_rig
+from magscope.rig.reading import load_rig, read_rig
 from magscope.rig.writing import to_toml
 
 __all__ = [
@@ -23,5 +23,6 @@ __all__ = [
     "RigFile",
     "load_rig",
     "make_importable",
+    "read_rig",
     "to_toml",
 ]

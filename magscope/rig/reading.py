@@ -24,9 +24,15 @@ def load_rig(path: Path | None = None) -> RigFile:
     Raises:
         RigError: The file can not be read or used; it lists everything that is wrong.
     """
-    if path is None:
-        return _checked({}, "default rig", {})
-    text = _text_of(path)
+    return _checked({}, "default rig", {}) if path is None else read_rig(_text_of(path), path)
+
+
+def read_rig(text: str, path: Path) -> RigFile:
+    """Return the rig that a rig file's text describes, as if it stood at `path`.
+
+    Raises:
+        RigError: The text can not be used; it lists everything that is wrong.
+    """
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -51,6 +51,7 @@ class Task:
         name: Of the process that it is.
         hits: How often it was at each site.
         is_dead: Whether it will never run again.
+        is_frozen: Whether it does not run for now, whatever it is ready for.
     """
 
     def __init__(self, name: str, run: Callable[[], None], hub: greenlet) -> None:
@@ -58,6 +59,7 @@ class Task:
         self.hits: dict[str, int] = {}
         self.is_dead = False
         self.is_ready = False
+        self.is_frozen = False
         self.fruitless = 0
         self.pending: BaseException | None = None
         self.woken_by: Any = None
@@ -106,6 +108,7 @@ class Kernel:
         self.tasks: list[Task] = []
         self.on_operation: Callable[[Task, str, int, str], None] | None = None
         self._ready: deque[Task] = deque()
+        self._frozen: list[Task] = []
         self._hub = getcurrent()
 
     @property
@@ -158,6 +161,20 @@ class Kernel:
                 self._ready.appendleft(first)
                 self.make_ready(task)
                 self._switch(task)
+
+    def freeze(self, task: Task) -> None:
+        """Let a task not run until it is thawed."""
+        task.is_frozen = True
+        if task is self.current:
+            self.make_ready(task)
+            self._switch(task)
+
+    def thaw(self, task: Task) -> None:
+        """Let a frozen task run again."""
+        task.is_frozen = False
+        if task in self._frozen:
+            self._frozen.remove(task)
+            self.make_ready(task)
 
     def notify(self, thing: Waitable) -> None:
         """Something has become of a thing: let those who wait for it look again."""
@@ -251,6 +268,9 @@ class Kernel:
                 task = self._ready.popleft()
                 task.is_ready = False
                 if task.is_dead:
+                    continue
+                if task.is_frozen:
+                    self._frozen.append(task)
                     continue
                 self.current = task
                 task.resume()

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import mmap
 import multiprocessing
 import pickle
 import traceback
@@ -100,9 +101,10 @@ class Machine:
         self.capacity = capacity
         self.pids = itertools.count(1)
         self.processes: dict[int, VirtualProcess] = {}
-        self.memory: dict[tuple[str, str], bytearray] = {}
+        self.memory: dict[tuple[str, str], mmap.mmap] = {}
         self.sessions: dict[str, VirtualProcess] = {}
         self.crashes: list[tuple[str, str]] = []
+        self._lost_writes: set[int] = set()
         self._numbers = itertools.count(1)
         self._by_task: dict[Task, VirtualProcess] = {}
         self._handed: dict[str, Any] = {}
@@ -117,6 +119,18 @@ class Machine:
     def operation(self, site: str, obj: str, detail: str = "") -> None:
         """Note that the running process is at an operation."""
         self.kernel.operation(site, obj, detail)
+
+    def lose_write(self, process: VirtualProcess) -> None:
+        """Let what a process writes next be lost on the way."""
+        self._lost_writes.add(process.pid)
+
+    def loses_write(self) -> bool:
+        """Whether what the running process writes now is lost."""
+        pid = self.running.pid
+        if pid in self._lost_writes:
+            self._lost_writes.discard(pid)
+            return True
+        return False
 
     def named(self, kind: str) -> str:
         """Return a name for a new thing of this kind."""
@@ -366,7 +380,7 @@ class VirtualRuntime(Runtime):
         elif key in machine.memory:
             raise FileExistsError(f"there is a shared memory {name!r} already")
         else:
-            machine.memory[key] = bytearray(size)
+            machine.memory[key] = mmap.mmap(-1, size)  # zeroed, and nothing until it is touched
         return VirtualMemory(machine, key, machine.memory[key])
 
     def wait(

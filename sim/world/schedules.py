@@ -35,6 +35,11 @@ class Recorder:
         self.deviations: list[Deviation] = []
         self._chooser = chooser
 
+    @property
+    def unreached(self) -> list[Deviation]:
+        """The deviations of a record that the run did not come to."""
+        return list(getattr(self._chooser, "left", {}).values())
+
     def preempt(self, process: str, site: str, hit: int, ready: int) -> int | None:
         """Return which of the ready tasks runs first; None: the one that runs goes on."""
         choice = self._chooser.choose(process, site, hit, ready)
@@ -130,8 +135,24 @@ class Pos:
         return others.index(highest) if highest > mine and not mine % 4 else None
 
 
+class Jitter:
+    """Deviates in bursts: for a while everybody gives way often, and then nobody."""
+
+    def __init__(self, seed: int) -> None:
+        self._bits = Bits(seed)
+        self._left = 0
+
+    def choose(self, process: str, site: str, hit: int, ready: int) -> int | None:
+        """Begin a burst once in a while, and throw the dice within it."""
+        if self._left:
+            self._left -= 1
+            return None if self._bits.below(3) else self._bits.below(ready)
+        self._left = 0 if self._bits.below(200) else 30
+        return None
+
+
 def make(name: str, seed: int) -> Chooser:
-    """Return a schedule by its name: `fifo`, `random`, `pos`, `pct` or `pct(d)`.
+    """Return a schedule by its name: `fifo`, `random`, `pos`, `jitter`, `pct`, `pct(d)`.
 
     Raises:
         ValueError: There is none of this name.
@@ -142,6 +163,8 @@ def make(name: str, seed: int) -> Chooser:
         return Random(seed)
     if name == "pos":
         return Pos(seed)
+    if name == "jitter":
+        return Jitter(seed)
     if name == "pct" or (name.startswith("pct(") and name[4:-1].isdigit()):
         return Pct(seed, int(name[4:-1]) if "(" in name else 3)
-    raise ValueError(f"schedule {name!r}: choose fifo, random, pos, pct or pct(DEPTH)")
+    raise ValueError(f"schedule {name!r}: choose fifo, random, pos, jitter, pct or pct(DEPTH)")

@@ -96,7 +96,7 @@ class VirtualEvent(Event):
 class VirtualMemory(SharedMemory):
     """A process' hold on a named block of bytes."""
 
-    def __init__(self, machine: "Machine", key: tuple[str, str], block: bytearray) -> None:
+    def __init__(self, machine: "Machine", key: tuple[str, str], block: Any) -> None:
         self._machine = machine
         self._key = key
         self.name = key[1]

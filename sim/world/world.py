@@ -1,18 +1,23 @@
 """A world: the whole system in one process, in virtual time."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hal.clock import NS_PER_S
 from magscope.report import FrameAccount, SessionReport
-from magscope.rig import RigFile, load_rig
+from magscope.rig import RigFile, load_rig, read_rig
 from magscope.scope import MagScope
+from sim.faults import Fault, FaultPlan
 from sim.world import schedules
+from sim.world.injection import Injector
 from sim.world.kernel import Deadlock, Kernel
 from sim.world.machine import Machine, VirtualProcess
+from sim.world.minimise import ddmin
+from sim.world.plan import Failure, Plan, Workload
 from sim.world.trace import Trace
 
 END_S = 15.0
@@ -30,6 +35,9 @@ class Outcome:
         virtual_s: Virtual seconds that passed.
         wall_s: Real seconds that it took.
         steps: Operations.
+        plan: What gives this run again.
+        struck: The faults that struck.
+        unreached: The faults and deviations whose moment did not come.
     """
 
     trace_hash: str
@@ -40,7 +48,13 @@ class Outcome:
     virtual_s: float
     wall_s: float
     steps: int
-    deviations: tuple[schedules.Deviation, ...] = ()
+    plan: Plan = field(default_factory=Plan)
+    struck: tuple[Fault, ...] = ()
+    unreached: tuple[Fault | schedules.Deviation, ...] = ()
+
+    def failure(self) -> Failure:
+        """Return what replays this run, whose first violation is what failed."""
+        return Failure.of(self.plan, self.violations[0], self.trace)
 
 
 class World:
@@ -49,7 +63,8 @@ class World:
     Args:
         rig: A rig file, read; the default rig if None.
         seed: Of the simulated devices, and of the schedule.
-        schedule: `fifo`, `random`, `pos`, `pct(d)`, or a chooser of one's own.
+        faults: What goes wrong.
+        schedule: `fifo`, `random`, `pos`, `pct(d)`, `jitter`, or a chooser of one's own.
         for_s: Let the system end by itself after so many virtual seconds.
         script: Run this script once the system is up.
         start_method: `fork` or `spawn`.
@@ -61,6 +76,7 @@ class World:
         rig: RigFile | Path | None = None,
         *,
         seed: int = 0,
+        faults: FaultPlan | Iterable[Fault] | None = None,
         schedule: str | schedules.Chooser = "fifo",
         for_s: float | None = None,
         script: Path | None = None,
@@ -75,6 +91,8 @@ class World:
         self.schedule = schedules.Recorder(chooser)
         self.kernel = Kernel(self.schedule, self.trace)
         self.machine = Machine(self.kernel, start_method=start_method)
+        self.faults = FaultPlan.of(faults)
+        self.injector = Injector(self.machine, self.faults)
         self.scope: MagScope | None = None
         self.report: SessionReport | None = None
         self.problems: list[str] = []
@@ -126,12 +144,22 @@ class World:
         if self.router.on_interrupt is not None:
             self.router.on_interrupt()
 
+    def inject(self, fault: Fault) -> None:
+        """Let a fault strike; one with a time of the past strikes now."""
+        self.injector.add(fault)
+
+    def heal(self) -> None:
+        """End every fault that lasts, and let none strike any more."""
+        self.injector.heal()
+
     def finish(self, within_s: float = END_S) -> Outcome:
         """Run until every process has ended, and say what came of it."""
-        self.run_until(lambda: self.has_ended, within_s)
+        if not self.run_until(lambda: self.has_ended, within_s):
+            self.stop()
+            self.run_until(lambda: self.has_ended, END_S)
         for process in self.machine.processes.values():
             if process.exitcode is None:
-                self.problems.append(f"S1: {process.name} still runs {within_s:g} s later")
+                self.problems.append(f"S1: {process.name} still runs {END_S:g} s after the end")
         self.problems += [f"{name} failed: {words}" for name, words in self.machine.crashes]
         left = sorted({name for _, name in self.machine.memory})
         if left and self.has_ended:
@@ -140,6 +168,8 @@ class World:
         report = self.report or SessionReport()
         if self.report is not None and not report.frames.balances:
             self.problems.append(f"B1: the account does not balance: {report.frames}")
+        if not self.injector.struck and self.report is not None:
+            self.problems += [f"S5: without any fault: {error}" for error in report.errors]
         return Outcome(
             trace_hash=self.trace.hash,
             trace=self.trace,
@@ -149,19 +179,73 @@ class World:
             virtual_s=self.now_s,
             wall_s=time.perf_counter() - self._began_s,
             steps=self.trace.count,
-            deviations=tuple(self.schedule.deviations),
+            plan=self._plan(),
+            struck=tuple(self.injector.struck),
+            unreached=(*self.injector.unreached, *self.schedule.unreached),
         )
+
+    def _plan(self) -> Plan:
+        rig = self.rig.path.read_text("utf-8-sig") if self.rig.path else ""
+        script = self._script.read_text("utf-8") if self._script else ""
+        workload = Workload(rig, self.seed, self._for_s or 0.0, script)
+        return Plan(workload, self.faults, tuple(self.schedule.deviations))
 
 
 def run(
     rig: RigFile | Path | None = None,
     *,
     seed: int = 0,
+    faults: FaultPlan | Iterable[Fault] | None = None,
     for_s: float = 10.0,
-    schedule: str = "fifo",
+    schedule: str | schedules.Chooser = "fifo",
     script: Path | None = None,
     record: Path | None = None,
+    keep_trace: bool = True,
 ) -> Outcome:
-    """Run the system for so many virtual seconds, and let it quit."""
-    world = World(rig, seed=seed, schedule=schedule, for_s=for_s, script=script, record=record)
+    """Run the system for so many virtual seconds, let it quit, and say what came of it.
+
+    The arguments are those of `World`.
+    """
+    world = World(
+        rig,
+        seed=seed,
+        faults=faults,
+        schedule=schedule,
+        for_s=for_s,
+        script=script,
+        record=record,
+        keep_trace=keep_trace,
+    )
     return world.finish(for_s + END_S)
+
+
+def run_plan(plan: Plan, *, keep_trace: bool = True) -> Outcome:
+    """Run what a plan describes: the same plan gives the same trace."""
+    work = plan.workload
+    rig = read_rig(work.rig, Path.cwd() / "rig.toml") if work.rig else None
+    with TemporaryDirectory() as directory:
+        script = None
+        if work.script:
+            script = Path(directory) / "script.py"
+            script.write_text(work.script, encoding="utf-8")
+        return run(
+            rig,
+            seed=work.seed,
+            faults=plan.faults,
+            for_s=work.for_s,
+            schedule=schedules.Replay(plan.deviations),
+            script=script,
+            keep_trace=keep_trace,
+        )
+
+
+def minimised(outcome: Outcome, *, most_runs: int = 300) -> tuple[Outcome, int]:
+    """Return a run with the fewest faults and deviations that violates the same, and the runs."""
+    identity = outcome.violations[0].partition(":")[0]
+
+    def fails(causes: Sequence[Fault | schedules.Deviation]) -> bool:
+        again = run_plan(outcome.plan.with_causes(causes), keep_trace=False)
+        return any(v.partition(":")[0] == identity for v in again.violations)
+
+    causes, runs = ddmin(outcome.plan.causes, fails, most_runs=most_runs)
+    return run_plan(outcome.plan.with_causes(causes)), runs
