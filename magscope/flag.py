@@ -116,3 +116,4 @@ class PoolFlag:
                 f"{_NEXT[present].name}"
             )
         self._word.value = (epoch << _OWNER_BITS | owner & _OWNER_MASK) << _STATE_BITS | state
+        current().note("flag", f"{state.name} (stack {epoch}, worker {owner})")

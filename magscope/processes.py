@@ -187,6 +187,7 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         self.setup()
         self._beat()
         self._post(pack(Kind.STATE, "running"))
+        current().note("state", "running")
 
     def _await_go(self) -> None:
         """Wait until the camera is open, and with it the size of a frame is known."""
@@ -261,6 +262,7 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
 
     def log(self, level: str, text: str) -> None:
         """Tell the router something for its log; `level` is `info`, `warning` or `error`."""
+        current().note(level, text)
         self.send_control(pack(Kind.LOG, level, payload=text.encode()))
 
     def send_control(self, frame: bytes) -> None:
@@ -345,6 +347,7 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
 
     def _say_goodbye(self, state: str) -> None:
         self._has_said_goodbye = True
+        current().note("state", state)
         self._post(pack(Kind.STATE, state))
         self._drain()
 

@@ -127,6 +127,7 @@ class Session:
         if self.shutdown.began_ns is None:
             self.parts.system_quitting.set()
             self.shutdown.begin(now_ns)
+            self.runtime.note("state", "the session ends")
 
     def ask_to_quit(self, peer: Peer) -> None:
         """Tell one manager to quit."""
@@ -226,12 +227,14 @@ class Session:
     def warn(self, source: str, text: str) -> None:
         """Log a warning, and count it for the report."""
         self.note("warning", source, text)
+        self.runtime.note("warning", f"{source}: {text}")
         if len(self.warnings) < LOG_LINES:
             self.warnings.append(f"{source}: {text}")
 
     def fail(self, source: str, text: str) -> None:
         """Log an error, and count it for the report."""
         self.note("error", source, text)
+        self.runtime.note("error", f"{source}: {text}")
         if len(self.errors) < LOG_LINES:
             self.errors.append(f"{source}: {text.partition(chr(10))[0]}")
 

@@ -44,6 +44,7 @@ class SessionRecord:
             seed=scope.seed,
             rig_file=to_toml(scope.rig),
             versions=installed_versions(),
+            runtime=current().name,
         )
 
     def record_to(self, directory: Path) -> None:

@@ -67,6 +67,7 @@ class Manifest:
         frames: `FrameAccount` as a mapping.
         processes: `ProcessReport` of each process as a mapping.
         errors: One line for each error.
+        runtime: In what it ran: the operating system, or a virtual world.
     """
 
     session_id: str
@@ -81,6 +82,7 @@ class Manifest:
     frames: Mapping[str, int] = field(default_factory=dict)
     processes: Sequence[Mapping[str, Any]] = ()
     errors: Sequence[str] = ()
+    runtime: str = ""
     schema_version: int = 1
 
 

@@ -145,9 +145,17 @@ class Foreign(ABC):
 
 
 class Runtime(ABC):
-    """Everything that managers and the router need from outside their own code."""
+    """Everything that managers and the router need from outside their own code.
+
+    Attributes:
+        name: What it is called in the manifest of a recording.
+    """
 
     clock: Clock
+    name: str = ""
+
+    def note(self, topic: str, text: str) -> None:  # noqa: B027 - most keep no trace
+        """Hear what is going on, for a runtime that keeps a trace of it."""
 
     @property
     @abstractmethod

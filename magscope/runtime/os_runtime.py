@@ -69,6 +69,8 @@ class OsForeign(Foreign):
 class OsRuntime(Runtime):
     """See `Runtime`. One for each process; `magscope.runtime.current()` returns it."""
 
+    name = "operating system"
+
     def __init__(self) -> None:
         self.clock = MachineClock()
         self._files: dict[str, SessionFiles] = {}

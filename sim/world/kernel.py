@@ -280,7 +280,8 @@ class Kernel:
             if when == float("inf"):
                 raise Deadlock("nobody is ready, and nothing is going to happen")
             if until_ns is not None and when > until_ns:
-                self.environment.run(until=until_ns)
+                if until_ns > self.now_ns:
+                    self.environment.run(until=until_ns)
                 return
             while self.environment.peek() == when:
                 self.environment.step()

@@ -284,12 +284,20 @@ class VirtualForeign(Foreign):
 class VirtualRuntime(Runtime):
     """The world as one of its processes sees it."""
 
+    name = "virtual world"
+
     def __init__(self, machine: Machine, process: VirtualProcess) -> None:
         self._machine = machine
         self._process = process
         self._session = ""
         self._singletons: dict[Any, Any] = {}
         self.clock = VirtualClock(machine)
+
+    def note(self, topic: str, text: str) -> None:
+        """Write down what is going on."""
+        kernel = self._machine.kernel
+        first_line = text.partition("\n")[0]
+        kernel.trace.add(kernel.now_ns, self._process.name, f"note.{topic}", "", first_line)
 
     @property
     def session(self) -> str:

@@ -86,7 +86,7 @@ class VirtualEndpoint(FramedEndpoint):
         return VirtualEndpoint(self._machine, self._pipe, self.name)
 
     def _write(self, data: memoryview) -> int:
-        self._machine.operation("pipe.write", self.name)
+        self._machine.operation("pipe.write", self.name, _header(data))
         if self._machine.loses_write():
             return len(data)
         written = self.outgoing.write(data)
@@ -114,6 +114,14 @@ class VirtualEndpoint(FramedEndpoint):
         self.outgoing.writers.discard(pid)
         self._machine.kernel.notify(self.incoming)
         self._machine.kernel.notify(self.outgoing)
+
+
+def _header(data: memoryview) -> str:
+    """Return the header of a frame between router and managers, for the trace; "" for others."""
+    head = bytes(data[4:200]).partition(b"\n")[0]
+    if not head[:1].isupper() or not head.isascii():
+        return ""
+    return head.decode().replace("\t", " ")
 
 
 class VirtualBell(Waitable, Bell):
