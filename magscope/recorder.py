@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -40,6 +40,8 @@ class RecordingManager(ManagerProcessBase):
         self._hardware: dict[str, tuple[str, ...]] = {}
         self._buffers: dict[str, MatrixBuffer] = {}
         self._tracks: TracksFile | None = None
+        self._earlier: dict[int, TracksFile] = {}
+        self._recording = 0
         self._files: dict[str, TelemetryFile | AnnotationFile] = {}
         self._file_paths: dict[Path, tuple[str, Callable[[], int]]] = {}
         self._annotation: tuple[str, tuple[str, ...]] = ("", ())
@@ -72,31 +74,54 @@ class RecordingManager(ManagerProcessBase):
             self._next_ns = now_ns + int(WRITE_EVERY_S * NS_PER_S)
             self._write_rows()
 
-    def save_tracks(self, batch: TracksBatch) -> None:
-        """Write a batch of positions; what `rows_saved` counts is on disk."""
-        if self._tracks is None:
+    def save_tracks(self, batch: TracksBatch, recording: int) -> None:
+        """Write a batch of positions; what `rows_saved` counts is on disk.
+
+        Args:
+            batch: The positions of one stack.
+            recording: Which recording they belong to: every message that chooses the directory, or
+                switches recording on or off, begins another. A stack may come in late.
+        """
+        is_present = recording == self._recording
+        tracks = self._tracks if is_present else self._earlier.get(recording)
+        if tracks is None:
             return
         try:
-            self._tracks.append(batch)
+            tracks.append(batch)
         except RecordingError as error:
-            self._stop(error)
+            if is_present:
+                self._stop(error)
+            else:
+                self.log("error", f"the end of a recording was not saved: {error}")
             return
-        self._note(self._tracks.path, "tracks", lambda: 0)
+        self._note(tracks.path, "tracks", lambda: 0)
         self.publish(rows_saved=self._status["rows_saved"] + batch.n_records)
 
     def set_acquisition_dir(self, value: str | Path | None) -> None:
-        """Choose the directory of the recording; what was open is closed."""
-        self._write_rows()
-        self._close()
+        """Choose the directory of the recording."""
+        self._end_recording()
         super().set_acquisition_dir(value)
         self._switch()
 
     def set_acquisition_dir_on(self, value: bool) -> None:
         """Switch recording on or off; on, after an error, tries again."""
-        self._write_rows()  # what came before is no part of what begins now
-        self._close()
+        self._end_recording()
         super().set_acquisition_dir_on(value)
         self._switch()
+
+    def _end_recording(self) -> None:
+        """Close a recording but for its tracks: stacks of it may still be in the workers' hands."""
+        self._write_rows()
+        if self._tracks is not None:
+            self._earlier[self._recording] = self._tracks
+            self._tracks = None
+        self._recording += 1
+        self._close()
+
+    def recordings_complete(self, before: int) -> None:
+        """Close the tracks of recordings of which no stack is in a worker's hands any more."""
+        for recording in [n for n in self._earlier if n < before]:
+            self._close_tracks(self._earlier.pop(recording))
 
     @registerwithscript("note")
     def note(self, text: str) -> None:
@@ -183,26 +208,32 @@ class RecordingManager(ManagerProcessBase):
         self.publish(is_recording=0)
 
     def _close(self) -> None:
-        files: list[Any] = [*self._files.values()]
-        if self._tracks is not None:
-            files.append(self._tracks)
-            self._tell(self._tracks.path, "tracks", self._tracks.rows_saved)
-        self._tracks = None
-        self._files = {}
-        for file in files:
-            try:
-                file.close()
-            except RecordingError as error:
-                self.log("error", str(error))
+        tracks, self._tracks = self._tracks, None
+        if tracks is not None:
+            self._close_tracks(tracks)
+        files, self._files = self._files, {}
+        for file in files.values():
+            self._close_file(file)
         for path, (kind, rows) in self._file_paths.items():
             if kind != "tracks":
                 self._tell(path, kind, rows())
+
+    def _close_tracks(self, tracks: TracksFile) -> None:
+        self._tell(tracks.path, "tracks", tracks.rows_saved)
+        self._close_file(tracks)
+
+    def _close_file(self, file: TracksFile | TelemetryFile | AnnotationFile) -> None:
+        try:
+            file.close()
+        except RecordingError as error:
+            self.log("error", str(error))
 
     def shutdown(self) -> None:
         """Write what has gathered and close the files; without a router, complete the manifest."""
         self._write_rows()
         is_recording = self._tracks is not None
         self._close()
+        self.recordings_complete(self._recording)
         for buffer in self._buffers.values():
             if overwritten := buffer.overwritten:
                 self.log("warning", f"{overwritten} rows of {buffer.name} were never recorded")

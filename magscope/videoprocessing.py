@@ -65,6 +65,8 @@ class VideoProcessorManager(ManagerProcessBase):
         self._hands: list[_Hand] = []
         self._hired = 0
         self._sequence = 0
+        self._recording = 0
+        self._complete = 0
         self._zlut: tuple[Path, int] | None = None
         self._zluts_set = 0
         self._searches_left = SEARCHES if max_beads else 0
@@ -112,6 +114,7 @@ class VideoProcessorManager(ManagerProcessBase):
             if not hand.worker.is_alive():
                 self._bury(hand)
                 self._hire()
+        self._tell_complete()
         self._end_hanging()
         self._hand_out()
 
@@ -169,6 +172,7 @@ class VideoProcessorManager(ManagerProcessBase):
             rois,
             self.resources.nm_per_px,
             sequence=sequence,
+            recording=self._recording,
             zlut=self._zlut,
             video_dir=self._acquisition_dir if saves_video else None,
             search=search,
@@ -206,7 +210,7 @@ class VideoProcessorManager(ManagerProcessBase):
                 changes["first_track_ns"] = current().clock.now_ns()
         self.publish(**changes)
         if result.batch is not None:
-            self.send_ipc(Message("RecordingManager", "save_tracks", result.batch))
+            self.send_ipc(Message("RecordingManager", "save_tracks", result.batch, task.recording))
         if result.recording_problem and self._is_recording_video:
             self._is_recording_video = False
             self.log("error", f"video is no longer recorded: {result.recording_problem}")
@@ -298,11 +302,29 @@ class VideoProcessorManager(ManagerProcessBase):
         super().set_acquisition_mode(mode)
         self._publish_mode()
 
+    def set_acquisition_dir(self, value: str | Path | None) -> None:
+        """Choose the directory of the recording."""
+        super().set_acquisition_dir(value)
+        self._begin_recording()
+
     def set_acquisition_dir_on(self, value: bool) -> None:
         """Switch recording on or off; on, after an error, tries again."""
         super().set_acquisition_dir_on(value)
+        self._begin_recording()
+
+    def _begin_recording(self) -> None:
         self._is_recording_video = True
-        self._sequence = 0 if value else self._sequence
+        self._sequence = 0
+        self._recording += 1
+        self._tell_complete()
+
+    def _tell_complete(self) -> None:
+        """Tell the recording manager which recordings are complete, when that changes."""
+        open_ones = (hand.task.recording for hand in self._hands if hand.task is not None)
+        oldest = min(open_ones, default=self._recording)
+        if oldest > self._complete:
+            self._complete = oldest
+            self.send_ipc(Message("RecordingManager", "recordings_complete", oldest))
 
     def _publish_mode(self) -> None:
         mode = list(AcquisitionMode).index(self._acquisition_mode)

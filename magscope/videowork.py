@@ -33,6 +33,7 @@ class Task:
         epoch: The stack's number; see `PoolFlag`.
         owner: The worker that holds it.
         sequence: The number of its batch in the recording; None if its tracks are not recorded.
+        recording: Which recording the stack belongs to.
         rois: By bead id.
         zlut: The Z-LUT file, and how often one was set: the same path may have new content.
         video_dir: Where video goes; None if none is saved.
@@ -45,6 +46,7 @@ class Task:
     rois: dict[int, Roi]
     nm_per_px: float
     sequence: int | None = None
+    recording: int = 0
     zlut: tuple[Path, int] | None = None
     video_dir: Path | None = None
     search: Search | None = None

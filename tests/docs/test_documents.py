@@ -63,7 +63,7 @@ def test_ci_runs_both_commands_of_the_readme_as_they_stand_there():
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         assert printed.stdout.strip() == commands[name]
-    assert "magscope run --for 20 --record out" in commands["run"]
+    assert "--for 30 --record out" in commands["run"]
     assert "pytest" in commands["test"]
 
 

@@ -57,9 +57,7 @@ def test_a_wrong_plan_is_refused_with_its_mistake(data, said, tmp_path):
 
 def test_every_mistake_of_a_plan_is_named_at_once():
     with pytest.raises(PlanError, match=r"fault 0: .*; fault 2: "):
-        FaultPlan.from_json(
-            {"version": 1, "faults": [{}, FAULTS[0].to_json(), {"kind": "crash"}]}
-        )
+        FaultPlan.from_json({"version": 1, "faults": [{}, FAULTS[0].to_json(), {"kind": "crash"}]})
 
 
 def failure():
