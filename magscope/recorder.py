@@ -10,7 +10,7 @@ from hal.clock import NS_PER_S
 from magscope.datatypes import MatrixBuffer
 from magscope.hardware import FocusMotorBase, HardwareManagerBase
 from magscope.motors import MotorManager
-from magscope.processes import ManagerProcessBase
+from magscope.processes import HEARTBEAT_S, ManagerProcessBase
 from magscope.protocol import Kind, pack
 from magscope.recording.batch import TracksBatch
 from magscope.recording.errors import RecordingError
@@ -64,14 +64,15 @@ class RecordingManager(ManagerProcessBase):
         self._switch()
 
     def seconds_to_next_loop(self) -> float:
-        """Write the rows that have gathered a few times a second."""
+        """Write the rows that have gathered a few times a second; or drop them, if not recorded."""
         return (self._next_ns - current().clock.monotonic_ns()) / NS_PER_S
 
     def do_main_loop(self) -> None:
         """Write the rows that have gathered."""
         now_ns = current().clock.monotonic_ns()
         if now_ns >= self._next_ns:
-            self._next_ns = now_ns + int(WRITE_EVERY_S * NS_PER_S)
+            period_s = HEARTBEAT_S if self._tracks is None else WRITE_EVERY_S
+            self._next_ns = now_ns + int(period_s * NS_PER_S)
             self._write_rows()
 
     def save_tracks(self, batch: TracksBatch, recording: int) -> None:
@@ -151,6 +152,7 @@ class RecordingManager(ManagerProcessBase):
         except RecordingError as error:
             self._stop(error)
             return
+        self._next_ns = 0
         self.publish(is_recording=1)
 
     def _write_rows(self) -> None:

@@ -20,6 +20,7 @@ from magscope.session import Session
 from magscope.settings import checked, load_settings
 from magscope.shutdown import Bounds
 from magscope.singletons import forget_singletons
+from magscope.trackers import load_tracker
 from magscope.videoprocessing import VideoProcessorManager
 from magscope.zlutsweep import ZLutManager
 
@@ -70,7 +71,9 @@ class MagScope(metaclass=SingletonMeta):
             self._spec("camera", self.rig.camera), self.rig.nm_per_px
         )
         self.video_processor_manager = VideoProcessorManager(
-            max_beads=beads.max_beads if beads.rois == "auto" else 0, zlut=beads.zlut
+            max_beads=beads.max_beads if beads.rois == "auto" else 0,
+            zlut=beads.zlut,
+            tracker=load_tracker(beads.tracker),
         )
         self.beadlock_manager = BeadLockManager()
         self.script_manager = ScriptManager()

@@ -2,9 +2,10 @@
 
 import inspect
 import runpy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +75,15 @@ class Script:
 class _Target:
     owner: type[ManagerProcessBase]
     method: str
-    signature: inspect.Signature
-    # A motor's command names the motor: the message goes to the manager of that name.
-    by_name: bool
+
+    @property
+    def signature(self) -> inspect.Signature:
+        return _signature(getattr(self.owner, self.method))
+
+    @property
+    def by_name(self) -> bool:
+        # A motor's command names the motor: the message goes to the manager of that name.
+        return "motor" in self.signature.parameters
 
     def address(self, step: Step) -> str:
         if self.by_name:
@@ -104,11 +111,9 @@ class ScriptRegistry:
                 name = getattr(method, "_script_name", None)
                 if name is None:
                     continue
-                signature = inspect.signature(method)
                 known = self._targets.get(name)
                 if known is None or issubclass(known.owner, owner):
-                    by_name = "motor" in signature.parameters
-                    self._targets[name] = _Target(owner, method.__name__, signature, by_name)
+                    self._targets[name] = _Target(owner, method.__name__)
 
     def target(self, name: str) -> _Target:
         """Return what a name stands for; raises ScriptError if it stands for nothing."""
@@ -138,6 +143,11 @@ class ScriptRegistry:
                 problems.append(f"step {number}, {step}: no motor {motor!r}; there are {there}")
         if problems:
             raise ScriptError("; ".join(problems))
+
+
+@cache
+def _signature(method: Callable[..., Any]) -> inspect.Signature:
+    return inspect.signature(method)
 
 
 def load_script(path: str | Path) -> list[Step]:

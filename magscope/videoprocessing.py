@@ -13,7 +13,8 @@ from magscope.datatypes import VideoBuffer
 from magscope.processes import HEARTBEAT_S, ManagerProcessBase, signal_name
 from magscope.protocol import Kind, pack
 from magscope.runtime import current
-from magscope.tracking import load_magtrack
+from magscope.trackers import Tracker
+from magscope.tracking import load_magtrack, track_crops
 from magscope.utils import AcquisitionMode, Message, PoolVideoFlag, registerwithscript
 from magscope.videowork import Result, Search, Task
 from magscope.videoworker import VideoWorker
@@ -51,6 +52,7 @@ class VideoProcessorManager(ManagerProcessBase):
     Args:
         max_beads: Find so many beads in the first frames; 0: do not look for any.
         zlut: The Z-LUT file to begin with.
+        tracker: What finds the beads in the crops.
     """
 
     quit_phase: ClassVar[int] = 1
@@ -58,8 +60,11 @@ class VideoProcessorManager(ManagerProcessBase):
         "processed", "lost", "tracks_rows", "first_track_ns", "acquisition_on", "mode",
     )  # fmt: skip
 
-    def __init__(self, *, max_beads: int = 0, zlut: Path | None = None) -> None:
+    def __init__(
+        self, *, max_beads: int = 0, zlut: Path | None = None, tracker: Tracker = track_crops
+    ) -> None:
         super().__init__()
+        self._tracker = tracker
         self._max_beads = max_beads
         self._first_zlut = zlut
         self._hands: list[_Hand] = []
@@ -127,6 +132,7 @@ class VideoProcessorManager(ManagerProcessBase):
             self.locks,
             self.shared_values,
             self.resources.bells["camera"],
+            self._tracker,
         )
         hand = _Hand(self._hired, worker, Channel(mine))
         self._hands.append(hand)

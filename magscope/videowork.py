@@ -10,6 +10,7 @@ from magscope.datatypes import MatrixBuffer, VideoBuffer
 from magscope.recording.batch import TracksBatch
 from magscope.recording.errors import RecordingError
 from magscope.recording.video import write_video
+from magscope.trackers import Tracker
 from magscope.tracking import Tracked, track_crops
 from magscope.utils import AcquisitionMode, crop_stack_to_rois
 from magscope.zlut import load_zlut
@@ -80,12 +81,14 @@ class StackProcessor:
 
     Args:
         finish: Called with the task as soon as the stack's frames are no longer needed.
+        tracker: What finds the beads in the crops.
     """
 
     video: VideoBuffer
     tracks: MatrixBuffer
     profiles: MatrixBuffer
     finish: Callable[[Task], None]
+    tracker: Tracker = track_crops
     _zlut_key: tuple[Path, int] | None = None
     _zlut: np.ndarray | None = field(default=None, repr=False)
 
@@ -125,7 +128,7 @@ class StackProcessor:
 
     def _track(self, task: Task, crops: np.ndarray) -> Tracked:
         if task.rois:
-            return track_crops(crops, self._load(task))
+            return self.tracker(crops, self._load(task))
         n_images = crops.shape[2]
         return Tracked(
             np.empty((n_images, 0, 2)), np.empty((n_images, 0)), np.empty((n_images, 0, 0))

@@ -10,7 +10,8 @@ from magscope.datatypes import MatrixBuffer, VideoBuffer
 from magscope.flag import IllegalTransitionError
 from magscope.processes import InterprocessValues
 from magscope.runtime import Bell, Endpoint, RuntimeProcess, current
-from magscope.tracking import load_magtrack
+from magscope.trackers import Tracker
+from magscope.tracking import load_magtrack, track_crops
 from magscope.videowork import Result, StackProcessor, Task
 
 
@@ -23,6 +24,7 @@ class VideoWorker(RuntimeProcess):
         locks: Of the shared buffers.
         shared_values: The pool's flag.
         camera_bell: Rung when a stack may be released.
+        tracker: What finds the beads in the crops.
     """
 
     def __init__(
@@ -32,12 +34,14 @@ class VideoWorker(RuntimeProcess):
         locks: Mapping[str, Any],
         shared_values: InterprocessValues,
         camera_bell: Bell,
+        tracker: Tracker = track_crops,
     ) -> None:
         super().__init__(name=name)
         self._end = end
         self._locks = locks
         self._shared_values = shared_values
         self._camera_bell = camera_bell
+        self._tracker = tracker
 
     def own_ends(self) -> Sequence[Endpoint]:
         """Return the pipe end that this process alone keeps open."""
@@ -68,6 +72,7 @@ class VideoWorker(RuntimeProcess):
                     MatrixBuffer(create=False, locks=self._locks, name="TracksBuffer"),
                     MatrixBuffer(create=False, locks=self._locks, name="ProfilesBuffer"),
                     self._finish,
+                    self._tracker,
                 )
             self._answer(channel, self._do(processor, task))
 

@@ -9,6 +9,7 @@ objective see 0.878 of it is taken as 1.0.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import as_file, files
 from math import floor
 
@@ -51,11 +52,14 @@ class ProfileTable:
         return self.z_first_nm + (self.contrast.shape[0] - 1) * self.z_step_nm
 
 
+@cache
 def load_profile_table() -> ProfileTable:
-    """Return the table that is shipped."""
+    """Return the table that is shipped, which nobody can change."""
     with as_file(files("sim.data") / "bead_profiles.npz") as path, np.load(path) as data:
+        contrast = data["contrast"].astype(np.int16)
+        contrast.flags.writeable = False
         return ProfileTable(
-            contrast=data["contrast"].astype(np.int16),
+            contrast=contrast,
             z_first_nm=float(data["z_first_nm"]),
             z_step_nm=float(data["z_step_nm"]),
             r_step_nm=float(data["r_step_nm"]),

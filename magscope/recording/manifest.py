@@ -5,6 +5,7 @@ import platform
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,11 @@ def device_record(
 
 def installed_versions() -> dict[str, str]:
     """Return the versions of Python, the platform and the packages that make the data."""
+    return dict(_versions())
+
+
+@cache  # to read what the installed packages say of themselves takes many milliseconds
+def _versions() -> Mapping[str, str]:
     versions = {"python": platform.python_version(), "platform": platform.platform()}
     for distribution in _DISTRIBUTIONS:
         try:

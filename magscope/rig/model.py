@@ -22,6 +22,7 @@ from typing_extensions import TypedDict
 
 from magscope.rig.default import completed
 from magscope.settings import RULES
+from magscope.trackers import BUILT_IN, load_tracker
 from magscope.utils import AcquisitionMode
 
 Roi = tuple[int, int, int, int]
@@ -111,6 +112,11 @@ def _existing_file(value: Any, info: ValidationInfo) -> Path | None:
     return path.resolve()
 
 
+def _tracker(name: str) -> str:
+    load_tracker(name)
+    return name
+
+
 class Beads(_Section):
     """`[beads]`.
 
@@ -119,12 +125,15 @@ class Beads(_Section):
         rois: `"auto"` finds the beads in the first frames; else `(x0, x1, y0, y1)` of each.
         max_beads: As many are found at most.
         zlut: The Z-LUT file that heights are looked up in; its path is relative to the rig file.
+        tracker: What finds the beads in the crops: `package.module:function`, called as
+            `magscope.tracking.track_crops` is.
     """
 
     roi_px: _RoiWidth = 64
     rois: Annotated[Literal["auto"] | tuple[Roi, ...], BeforeValidator(_rois)] = "auto"
     max_beads: int = Field(default=50, ge=1, le=10_000)
     zlut: Annotated[Path | None, BeforeValidator(_existing_file)] = None
+    tracker: Annotated[str, AfterValidator(_tracker)] = BUILT_IN
 
 
 class Acquisition(_Section):

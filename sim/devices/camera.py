@@ -197,11 +197,14 @@ class BeadCamera(Camera):
         self._check_frame(out)
         truth, timestamp_ns = self._truth(self._sample, number)
         self._next = number + 1
+        self._draw(self._painter, number, truth, out)
+        return FrameInfo(number, timestamp_ns, truth)
+
+    def _draw(self, painter: BeadPainter, number: int, truth: np.ndarray, out: np.ndarray) -> None:
         noise = out.reshape(-1)
         fill_with_noise(bit_stream(self._seed, _NOISE, number), noise)
-        np.add(noise, np.uint8(self._painter.base_dn), out=noise)
-        self._painter.paint(out, truth[:, 1:4])
-        return FrameInfo(number, timestamp_ns, truth)
+        np.add(noise, np.uint8(painter.base_dn), out=noise)
+        painter.paint(out, truth[:, 1:4])
 
     def _truth(self, sample: Sample, number: int) -> tuple[np.ndarray, int]:
         """Step the sample to this frame; return its truth and its timestamp."""

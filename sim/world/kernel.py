@@ -7,6 +7,7 @@ simpy's heap says what happens next, and all that happens at that instant is rea
 
 import contextlib
 import contextvars
+import gc
 import math
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -20,6 +21,7 @@ from sim.world.trace import Trace
 
 POLL_NS = 20_000
 SPIN_LIMIT = 20_000
+COLLECT_EVERY = 50_000  # operations
 
 
 class WorldError(Exception):
@@ -94,7 +96,7 @@ class Kernel:
         trace: Takes down every operation.
 
     Attributes:
-        now_ns: The virtual time.
+        now_ns: The virtual time, in whole ns from the world's beginning.
         current: The task that runs, or None.
         is_closed: Whether the world has ended: operations of tasks that are unwound do nothing.
     """
@@ -103,6 +105,7 @@ class Kernel:
         self.environment = simpy.Environment(0)  # an int, so that every time is one
         self.schedule = schedule
         self.trace = trace
+        self.now_ns = 0
         self.current: Task | None = None
         self.is_closed = False
         self.tasks: list[Task] = []
@@ -110,11 +113,7 @@ class Kernel:
         self._ready: deque[Task] = deque()
         self._frozen: list[Task] = []
         self._hub = getcurrent()
-
-    @property
-    def now_ns(self) -> int:
-        """The virtual time, in whole ns from the world's beginning."""
-        return int(self.environment.now)
+        self._next_collection = COLLECT_EVERY
 
     def spawn(self, name: str, run: Callable[[], None]) -> Task:
         """Make a task; it is ready at once."""
@@ -263,7 +262,19 @@ class Kernel:
         Raises:
             Deadlock: Nobody is ready and nothing is going to happen.
         """
+        collects = gc.isenabled()
+        gc.disable()  # what it finds, and the finalizers it runs, must not hang on other worlds
+        try:
+            self._run(is_done, until_ns)
+        finally:
+            if collects:
+                gc.enable()
+
+    def _run(self, is_done: Callable[[], bool], until_ns: int | None) -> None:
         while not is_done():
+            if self.trace.count >= self._next_collection:
+                self._next_collection += COLLECT_EVERY
+                gc.collect(1)
             if self._ready:
                 task = self._ready.popleft()
                 task.is_ready = False
@@ -282,7 +293,9 @@ class Kernel:
             if until_ns is not None and when > until_ns:
                 if until_ns > self.now_ns:
                     self.environment.run(until=until_ns)
+                    self.now_ns = until_ns
                 return
+            self.now_ns = int(when)
             while self.environment.peek() == when:
                 self.environment.step()
 

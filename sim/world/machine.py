@@ -23,7 +23,7 @@ from sim.world.sync import VirtualEvent, VirtualLock, VirtualMemory, VirtualValu
 EPOCH_NS = 1_767_225_600 * NS_PER_S  # the first of January 2026, UTC
 SIGTERM, SIGKILL = 15, 9
 _KEY_TYPE = type(multiprocessing.current_process().authkey)
-HANDED_OVER = (VirtualEndpoint, VirtualBell, VirtualLock, VirtualValue)
+HANDED_OVER = frozenset({VirtualEndpoint, VirtualBell, VirtualLock, VirtualValue})
 
 
 class VirtualProcess(Waitable, ProcessControl):
@@ -97,6 +97,7 @@ class Machine:
         self, kernel: Kernel, *, start_method: str = "fork", capacity: int = CAPACITY_BYTES
     ) -> None:
         self.kernel = kernel
+        self.operation = kernel.operation  # itself, as every operation of the world goes this way
         self.start_method = start_method
         self.capacity = capacity
         self.pids = itertools.count(1)
@@ -115,10 +116,6 @@ class Machine:
         task = self.kernel.current
         assert task is not None
         return self._by_task[task]
-
-    def operation(self, site: str, obj: str, detail: str = "") -> None:
-        """Note that the running process is at an operation."""
-        self.kernel.operation(site, obj, detail)
 
     def lose_write(self, process: VirtualProcess) -> None:
         """Let what a process writes next be lost on the way."""
@@ -222,11 +219,10 @@ class _Pickler(pickle.Pickler):
         self._machine = machine
 
     def persistent_id(self, obj: Any) -> Any:
-        if isinstance(obj, VirtualEvent):
-            return ("event", obj.word.name)
-        if isinstance(obj, HANDED_OVER):
+        kind = type(obj)  # compared as it is: this is asked of every object of every process
+        if kind in HANDED_OVER:
             return ("thing", obj.name)
-        return None
+        return ("event", obj.word.name) if kind is VirtualEvent else None
 
     def reducer_override(self, obj: Any) -> Any:
         # The key of multiprocessing's own connections, which it lets nobody pickle but itself.
@@ -400,15 +396,18 @@ class VirtualRuntime(Runtime):
         writers = [(source, _endpoint(source)) for source in writable]
         self._machine.operation("wait", "")
 
-        def ready() -> set[Any]:
-            found = {s for s, end in readers if _is_readable(s, end)}
-            return found | {s for s, end in writers if end.outgoing.is_writable}
+        found: set[Any] = set()
+
+        def look() -> bool:
+            found.update(s for s, end in readers if end.is_readable)
+            found.update(s for s, end in writers if end.outgoing.is_writable)
+            return bool(found)
 
         watched = [
             end.incoming if isinstance(end, VirtualEndpoint) else end for _, end in readers
         ] + [end.outgoing for _, end in writers]
-        kernel.wait_until(lambda: bool(ready()), watched, timeout_s)
-        return ready()
+        kernel.wait_until(look, watched, timeout_s)
+        return found
 
     @property
     def children_inherit(self) -> bool:
@@ -422,10 +421,9 @@ class VirtualRuntime(Runtime):
         child = machine.launch(process.name, lambda own: own.being.run(), parent)
         child.runtime._session = self.session  # noqa: SLF001 - its parent's
         if machine.start_method == "fork":
-            for end in parent.ends:
-                inherited = end.copy()
-                inherited.hold(child.pid)
-                child.ends[inherited] = None
+            for end in parent.ends:  # it keeps them open, and never uses them
+                end.hold(child.pid)
+                child.ends[end] = None
         child.being = machine.copy_for(process, child)
         process.control = child
         for given in process.own_ends():
@@ -471,9 +469,3 @@ def _endpoint(source: Any) -> Any:
     if isinstance(source, RuntimeProcess):
         return source.control
     return getattr(source, "end", source)
-
-
-def _is_readable(source: Any, end: Any) -> bool:
-    if isinstance(end, VirtualEndpoint):
-        return bool(source.is_ready) or end.incoming.is_readable
-    return bool(end.is_readable)

@@ -81,6 +81,11 @@ class VirtualEndpoint(FramedEndpoint):
         self.outgoing, self.incoming = pipe
         self.name = name
 
+    @property
+    def is_readable(self) -> bool:
+        """Whether a frame is there, or some of its bytes, or the end of file."""
+        return self.is_ready or self.incoming.is_readable
+
     def copy(self) -> "VirtualEndpoint":
         """Return this end as another process has it."""
         return VirtualEndpoint(self._machine, self._pipe, self.name)

@@ -30,12 +30,14 @@ class Workload:
         seed: Of the devices.
         for_s: When the system ends by itself, in virtual seconds.
         script: The script's text; empty for none.
+        patch_time: Whether code from outside has the world's time instead of the wall clock's.
     """
 
     rig: str = ""
     seed: int = 0
     for_s: float = 10.0
     script: str = ""
+    patch_time: bool = False
 
 
 @dataclass(frozen=True)

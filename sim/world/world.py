@@ -9,7 +9,7 @@ from typing import Any
 
 from hal.clock import NS_PER_S
 from magscope.report import FrameAccount, SessionReport
-from magscope.rig import RigFile, load_rig, read_rig
+from magscope.rig import RigFile, load_rig, read_rig, to_toml
 from magscope.scope import MagScope
 from sim.faults import Fault, FaultPlan
 from sim.world import schedules
@@ -18,6 +18,7 @@ from sim.world.kernel import Deadlock, Kernel
 from sim.world.machine import Machine, VirtualProcess
 from sim.world.minimise import ddmin
 from sim.world.plan import Failure, Plan, Workload
+from sim.world.purity import Watch
 from sim.world.trace import Trace
 
 END_S = 15.0
@@ -69,6 +70,9 @@ class World:
         script: Run this script once the system is up.
         start_method: `fork` or `spawn`.
         keep_trace: Whether the steps are kept, or their hash alone.
+        rig_text: The text of the rig file, where it is not to be read from the file itself.
+        patch_time: Give the world's time to code from outside that reads `time` or `datetime`,
+            or sleeps; else that is a violation.
     """
 
     def __init__(
@@ -83,13 +87,20 @@ class World:
         record: Path | None = None,
         start_method: str = "fork",
         keep_trace: bool = True,
+        rig_text: str | None = None,
+        patch_time: bool = False,
     ) -> None:
         self.rig = rig if isinstance(rig, RigFile) else load_rig(rig)
+        self._rig_text = rig_text if rig is not None else ""
+        if self._rig_text is None:
+            path = self.rig.path
+            self._rig_text = path.read_text("utf-8-sig") if path else to_toml(self.rig)
         self.seed = seed
         self.trace = Trace(keep=keep_trace)
         chooser = schedules.make(schedule, seed) if isinstance(schedule, str) else schedule
         self.schedule = schedules.Recorder(chooser)
         self.kernel = Kernel(self.schedule, self.trace)
+        self.watch = Watch(self.kernel, patch_time=patch_time)
         self.machine = Machine(self.kernel, start_method=start_method)
         self.faults = FaultPlan.of(faults)
         self.injector = Injector(self.machine, self.faults)
@@ -97,6 +108,7 @@ class World:
         self.report: SessionReport | None = None
         self.problems: list[str] = []
         self._for_s, self._script, self._record = for_s, script, record
+        self._script_text = script.read_text("utf-8") if script and script.is_file() else ""
         self._began_s = time.perf_counter()
         self.router: VirtualProcess = self.machine.launch("MagScope", self._run_router)
 
@@ -122,7 +134,8 @@ class World:
         """Run until a condition holds; False if it did not within so many virtual seconds."""
         until_ns = self.kernel.now_ns + int(timeout_s * NS_PER_S)
         try:
-            self.kernel.run(lambda: bool(condition()) or self.has_ended, until_ns)
+            with self.watch:
+                self.kernel.run(lambda: bool(condition()) or self.has_ended, until_ns)
         except Deadlock as error:
             self.problems.append(f"deadlock: {error}")
         return bool(condition())
@@ -164,7 +177,8 @@ class World:
         left = sorted({name for _, name in self.machine.memory})
         if left and self.has_ended:
             self.problems.append(f"S3: shared memory is left: {', '.join(left)}")
-        self.kernel.close()
+        with self.watch:
+            self.kernel.close()
         report = self.report or SessionReport()
         if self.report is not None and not report.frames.balances:
             self.problems.append(f"B1: the account does not balance: {report.frames}")
@@ -173,7 +187,7 @@ class World:
         return Outcome(
             trace_hash=self.trace.hash,
             trace=self.trace,
-            violations=tuple(self.problems),
+            violations=(*self.watch.violations, *self.problems),
             account=report.frames,
             report=report,
             virtual_s=self.now_s,
@@ -185,9 +199,13 @@ class World:
         )
 
     def _plan(self) -> Plan:
-        rig = self.rig.path.read_text("utf-8-sig") if self.rig.path else ""
-        script = self._script.read_text("utf-8") if self._script else ""
-        workload = Workload(rig, self.seed, self._for_s or 0.0, script)
+        workload = Workload(
+            self._rig_text or "",
+            self.seed,
+            self._for_s or 0.0,
+            self._script_text,
+            self.watch.patch_time,
+        )
         return Plan(workload, self.faults, tuple(self.schedule.deviations))
 
 
@@ -201,6 +219,8 @@ def run(
     script: Path | None = None,
     record: Path | None = None,
     keep_trace: bool = True,
+    rig_text: str | None = None,
+    patch_time: bool = False,
 ) -> Outcome:
     """Run the system for so many virtual seconds, let it quit, and say what came of it.
 
@@ -215,6 +235,8 @@ def run(
         script=script,
         record=record,
         keep_trace=keep_trace,
+        rig_text=rig_text,
+        patch_time=patch_time,
     )
     return world.finish(for_s + END_S)
 
@@ -236,6 +258,8 @@ def run_plan(plan: Plan, *, keep_trace: bool = True) -> Outcome:
             schedule=schedules.Replay(plan.deviations),
             script=script,
             keep_trace=keep_trace,
+            rig_text=work.rig,
+            patch_time=work.patch_time,
         )
 
 

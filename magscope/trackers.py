@@ -1,0 +1,33 @@
+"""The function that finds the beads in a stack's crops, by its name in the rig file."""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from magscope.tracking import Tracked
+
+# Called with the crops and the Z-LUT or None, as `magscope.tracking.track_crops` is.
+Tracker = Callable[[np.ndarray, np.ndarray | None], "Tracked"]
+
+BUILT_IN = "magscope.tracking:track_crops"
+
+
+def load_tracker(name: str) -> Tracker:
+    """Return the tracker `package.module:function`.
+
+    Raises:
+        ValueError: There is no such function.
+    """
+    module, _, function = name.partition(":")
+    try:
+        tracker: Tracker = getattr(import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"tracker {name!r}: expected 'package.module:function', and there is none: {error}"
+        ) from error
+    if not callable(tracker):
+        raise ValueError(f"tracker {name!r} is a {type(tracker).__name__}: expected a function")
+    return tracker

@@ -1,0 +1,70 @@
+"""A camera that sends the truth instead of a picture, for runs in which nothing is to be drawn."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from hal.camera import FrameFormat
+from hal.device import Identity
+from sim.devices.camera import BeadCamera
+from sim.optics import BeadPainter
+from sim.truth import CELL_PX, write_cells
+
+_NM_PER_PX = 100.0
+_BEADS_IN_A_ROW = 16
+_FIELD_PX = 80
+
+
+class TruthCamera(BeadCamera):
+    """The beads of a `BeadCamera`; bead i has the pixels from column 16 i to 16 i + 15.
+
+    The pixels of a cell say where its bead is; `sim.truth_tracker:read_truth` reads them. The
+    physics, the timing and the annotation are those of a `BeadCamera`.
+
+    Args:
+        framerate_hz: Frames a second until the setting is changed.
+        n_tethered: Beads on DNA.
+        n_stuck: Beads on the surface.
+        queue_frames: How many frames wait for a late caller.
+        seed_offset: Added to the session's seed, for another sample in the same session.
+    """
+
+    driver: ClassVar[str] = "sim.devices.truth:TruthCamera"
+
+    def __init__(
+        self,
+        *,
+        framerate_hz: float = 100.0,
+        n_tethered: int = 1,
+        n_stuck: int = 0,
+        queue_frames: int = 64,
+        seed_offset: int = 0,
+    ) -> None:
+        n_beads = max(n_tethered + n_stuck, 1)
+        super().__init__(
+            width_px=_BEADS_IN_A_ROW * _FIELD_PX,
+            height_px=-(-n_beads // _BEADS_IN_A_ROW) * _FIELD_PX,
+            framerate_hz=framerate_hz,
+            n_tethered=n_tethered,
+            n_stuck=n_stuck,
+            nm_per_px=_NM_PER_PX,
+            queue_frames=queue_frames,
+            seed_offset=seed_offset,
+        )
+        self._format = FrameFormat(CELL_PX * n_beads, CELL_PX, bits=8)
+
+    @property
+    def identity(self) -> Identity:
+        """Who this is."""
+        return Identity("magscope", "simulated camera of the truth", "", self.driver, is_real=False)
+
+    def _draw(self, painter: BeadPainter, number: int, truth: np.ndarray, out: np.ndarray) -> None:  # noqa: ARG002
+        if not len(truth):
+            out[...] = 0
+            return
+        records = np.empty((len(truth), 4))
+        records[:, :2] = truth[:, 1:3] / self.nm_per_px
+        records[:, 0] -= CELL_PX * np.arange(len(truth))
+        records[:, 2] = truth[:, 3]
+        records[:, 3] = number
+        write_cells(records, out)
