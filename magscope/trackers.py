@@ -22,12 +22,11 @@ def load_tracker(name: str) -> Tracker:
         ValueError: There is no such function.
     """
     module, _, function = name.partition(":")
+    problem = "it is no function"
     try:
         tracker: Tracker = getattr(import_module(module), function)
+        if callable(tracker):
+            return tracker
     except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(
-            f"tracker {name!r}: expected 'package.module:function', and there is none: {error}"
-        ) from error
-    if not callable(tracker):
-        raise ValueError(f"tracker {name!r} is a {type(tracker).__name__}: expected a function")
-    return tracker
+        problem = str(error)
+    raise ValueError(f"tracker {name!r}: expected 'package.module:function': {problem}")

@@ -5,6 +5,7 @@ A motion is at most four phases of constant acceleration, and rest after them. E
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil, sqrt
 
 NS_PER_S = 1_000_000_000
@@ -29,12 +30,12 @@ class Motion:
     phases: tuple[tuple[float, float], ...]
     end: float
 
-    @property
+    @cached_property
     def duration_s(self) -> float:
         """How long it takes."""
         return sum((seconds for seconds, _ in self.phases), 0.0)
 
-    @property
+    @cached_property
     def end_ns(self) -> int:
         """From when on the axis rests."""
         return self.start_ns + ceil(self.duration_s * NS_PER_S)

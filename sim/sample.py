@@ -114,6 +114,7 @@ class Sample:
         self._kind = kind
         self._anchors = np.array([(b.x_nm, b.y_nm, 0.0) for b in beads]).reshape(-1, 3).T
         self._factors = np.array([b.force_factor for b in beads])
+        self._forces_pn, self._forces_at_nm = self._factors, float("nan")
         self._tethered = np.flatnonzero([b.is_tethered for b in beads])
         self._nicked = np.array([b.is_nicked for b in beads])[self._tethered]
         self._contour_nm = np.full(len(self._tethered), contour_length_nm)
@@ -127,7 +128,10 @@ class Sample:
 
     def forces_pn(self, magnet_height_nm: float) -> np.ndarray:
         """Return the force on each bead, `(n,)`."""
-        return self._factors * float(physics.magnetic_force_pn(magnet_height_nm, self._kind))
+        if magnet_height_nm != self._forces_at_nm:
+            mean = float(physics.magnetic_force_pn(magnet_height_nm, self._kind))
+            self._forces_pn, self._forces_at_nm = self._factors * mean, magnet_height_nm
+        return self._forces_pn.copy()
 
     def step(
         self,

@@ -18,8 +18,10 @@ def write_cells(records: np.ndarray, out: np.ndarray) -> None:
         records: `(n, 4)` float64, the columns of `RECORD`; x and y within the cell.
         out: `(16, 16 n)` uint8.
     """
-    cells = np.tile(records.astype("<f8"), (1, _REPEATS)).view(np.uint8)
-    out.reshape(CELL_PX, -1, CELL_PX)[...] = cells.reshape(-1, CELL_PX, CELL_PX).swapaxes(0, 1)
+    cells = np.empty((len(records), _REPEATS, len(RECORD)), "<f8")
+    cells[...] = records[:, None]
+    pixels = cells.view(np.uint8).reshape(-1, CELL_PX, CELL_PX)
+    out.reshape(CELL_PX, -1, CELL_PX)[...] = pixels.swapaxes(0, 1)
 
 
 def read_cells(crops: np.ndarray) -> np.ndarray:

@@ -62,10 +62,14 @@ class RuntimeProcess(multiprocessing.Process):
 
     def join(self, timeout: float | None = None) -> None:
         """Wait for its end."""
-        if self.control is None:
-            super().join(timeout)
-        else:
+        from magscope.runtime import current
+
+        if self.control is not None:
             self.control.join(timeout)
+        elif timeout is None or self._descriptor is None:
+            super().join(timeout)
+        elif current().wait([self], timeout_s=timeout):  # its sentinel may be silent: see `watch`
+            super().join()
 
     def terminate(self) -> None:
         """Ask it to end."""

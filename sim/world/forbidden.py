@@ -26,7 +26,7 @@ from magscope.runtime import current
 REFUSED = object()
 READ, SLEEP, DRAW = "reads the wall clock", "sleeps in real time", "draws at random without a seed"
 THREAD, PROCESS = "starts a thread", "starts a process of the operating system"
-BLOCK, SHARE = "takes a lock that no other process sees", "makes what only real processes share"
+BLOCK, SHARE = "locks or waits as only threads can", "makes what only real processes share"
 ASK_CLOCK = "ask current().clock"
 ASK_SLEEP = "ask current().clock.sleep_s, or current().wait for what it waits for"
 ASK_SEED = "draw from numpy.random.default_rng(seed)"
@@ -250,7 +250,7 @@ def _locks() -> Iterator[Forbidden]:
         for name in ("acquire", "__enter__"):
             yield Forbidden(owner, name, title, BLOCK, ASK_LOCK, _acquire)
     title = "queue.SimpleQueue.get"
-    yield Forbidden(_queue.SimpleQueue, "get", title, "waits in real time", ASK_LOCK, _get)
+    yield Forbidden(_queue.SimpleQueue, "get", title, BLOCK, ASK_LOCK, _get)
     for owner, name, title in (
         (multiprocessing.synchronize.SemLock, "__init__", "multiprocessing.Lock"),
         (multiprocessing.connection, "Pipe", "multiprocessing.Pipe"),

@@ -11,6 +11,7 @@ import gc
 import math
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import simpy
@@ -54,6 +55,7 @@ class Task:
         hits: How often it was at each site.
         is_dead: Whether it will never run again.
         is_frozen: Whether it does not run for now, whatever it is ready for.
+        memory: Open while it runs; None where it shares all with the program outside.
     """
 
     def __init__(self, name: str, run: Callable[[], None], hub: greenlet) -> None:
@@ -65,6 +67,7 @@ class Task:
         self.fruitless = 0
         self.pending: BaseException | None = None
         self.woken_by: Any = None
+        self.memory: AbstractContextManager[None] | None = None
         self._green = greenlet(run, hub)
         self._green.gr_context = contextvars.copy_context()
 
@@ -284,7 +287,11 @@ class Kernel:
                     self._frozen.append(task)
                     continue
                 self.current = task
-                task.resume()
+                if task.memory is None:
+                    task.resume()
+                else:
+                    with task.memory:
+                        task.resume()
                 self.current = None
                 continue
             when = self.environment.peek()
@@ -304,5 +311,6 @@ class Kernel:
         self.is_closed = True
         for task in self.tasks:
             self.current = task
-            task.discard()
+            with task.memory or contextlib.nullcontext():
+                task.discard()
         self.current = None

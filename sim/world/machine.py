@@ -5,9 +5,11 @@ import itertools
 import mmap
 import multiprocessing
 import pickle
+import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from types import CellType, CodeType, FunctionType
 from typing import Any
 
 from greenlet import GreenletExit
@@ -15,8 +17,11 @@ from greenlet import GreenletExit
 from hal.clock import NS_PER_S, Clock
 from magscope.runtime import RuntimeProcess, use
 from magscope.runtime.base import Bell, Endpoint, Event, Foreign, Lock, Runtime, SharedMemory, Value
+from magscope.runtime.os_sync import WORDS
 from magscope.runtime.process import ProcessControl
+from sim.world.content import without_paths
 from sim.world.kernel import Kernel, Task, Waitable
+from sim.world.memory import OwnMemory, spaces_of
 from sim.world.pipes import CAPACITY_BYTES, Stream, VirtualBell, VirtualEndpoint
 from sim.world.sync import VirtualEvent, VirtualLock, VirtualMemory, VirtualValue
 
@@ -32,6 +37,8 @@ class VirtualProcess(Waitable, ProcessControl):
     Attributes:
         pid: Its number; the first has 1.
         has_entered: Whether it has settled in: before that, a request to terminate kills it.
+        is_daemon: Whether it is told to terminate when its parent ends.
+        on_interrupt: Called instead of ending it when it is told to terminate.
         words: The traceback that it ended with, if it did.
         being: The process object in its own memory; the first process has none.
     """
@@ -44,6 +51,7 @@ class VirtualProcess(Waitable, ProcessControl):
         self.pid = next(machine.pids)
         self.exitcode: int | None = None
         self.has_entered = False
+        self.is_daemon = False
         self.words = ""
         self.ends: dict[VirtualEndpoint, None] = {}
         self.runtime = VirtualRuntime(machine, self)
@@ -73,6 +81,9 @@ class VirtualProcess(Waitable, ProcessControl):
             return
         if not self.has_entered:
             self.machine.end(self, -SIGTERM)
+            return
+        if self.on_interrupt is not None:
+            self.machine.kernel.at(0, self.on_interrupt)
             return
         self.task.pending = SystemExit(128 + SIGTERM)
         self.machine.kernel.make_ready(self.task)
@@ -147,26 +158,37 @@ class Machine:
         return process
 
     def _live(self, process: VirtualProcess, run: "Callable[[VirtualProcess], None]") -> None:
-        code = 1
         try:
             with use(process.runtime):
-                run(process)
-                code = 0
-        except SystemExit as error:
-            code = error.code if isinstance(error.code, int) else int(error.code is not None)
+                code = self._code_of(process, run)
+            code = self._code_of(process, self._await_children) or code
         except GreenletExit:
             return
+        self.end(process, code)
+
+    def _code_of(self, process: VirtualProcess, run: "Callable[[VirtualProcess], None]") -> int:
+        """Do a part of a process' life; return the code with which it would end now."""
+        try:
+            run(process)
+        except SystemExit as error:
+            code = error.code if isinstance(error.code, int) else int(error.code is not None)
+            return code & 0xFF
+        except GreenletExit:
+            raise
         except BaseException as error:
             process.words = "".join(traceback.format_exception(error))
             self.crashes.append((process.name, process.words))
             if isinstance(error, KeyboardInterrupt):
                 raise
-        self._await_children(process)
-        self.end(process, code)
+            return 1
+        return 0
 
     def _await_children(self, process: VirtualProcess) -> None:
         """A process waits for its children before it ends, as `multiprocessing` lets it."""
         children = [p for p in self.processes.values() if p.parent is process]
+        for child in children:
+            if child.is_daemon:
+                child.terminate()
         self.kernel.wait_until(
             lambda: all(child.exitcode is not None for child in children), children, None
         )
@@ -195,50 +217,91 @@ class Machine:
         self._handed[thing.name] = thing
         return thing
 
-    def copy_for(self, process: RuntimeProcess, child: VirtualProcess) -> RuntimeProcess:
-        """Return a process object as its child has it, in memory of its own."""
-        buffer = io.BytesIO()
-        _Pickler(buffer, self).dump(process)
+    def begin(self, process: RuntimeProcess, parent: VirtualProcess) -> VirtualProcess:
+        """Start a process with a copy, in memory of its own, of the object that stands for it."""
+        buffer, code = io.BytesIO(), list[Any]()
+        _Pickler(buffer, self.start_method == "fork", code).dump(process)
         buffer.seek(0)
-        copy: RuntimeProcess = _Unpickler(buffer, self, child).load()
-        return copy
+        child = self.launch(process.name, lambda own: own.being.run(), parent)
+        if spaces := spaces_of(process):
+            child.task.memory = OwnMemory(spaces)
+        child.is_daemon = bool(process.daemon)
+        if self.start_method == "fork":
+            for end in parent.ends:  # it keeps them open, and never uses them
+                end.hold(child.pid)
+                child.ends[end] = None
+        child.being = _Unpickler(buffer, self, child, code).load()
+        child.being.control = process.control = child
+        return child
 
     def find(self, name: str, child: VirtualProcess) -> Any:
         """Return a shared thing as a process has it."""
         thing = self._handed[name]
         if isinstance(thing, VirtualEndpoint):
-            thing = thing.copy()
+            thing = thing.copy_for(child.pid)
             thing.hold(child.pid)
             child.ends[thing] = None
         return thing
 
 
 class _Pickler(pickle.Pickler):
-    def __init__(self, file: Any, machine: Machine) -> None:
+    """Copies what a child is given; a forked one is given functions that no module has, too."""
+
+    def __init__(self, file: Any, is_forked: bool, code: list[Any]) -> None:
         super().__init__(file, pickle.HIGHEST_PROTOCOL)
-        self._machine = machine
+        self._is_forked = is_forked
+        self._code = code
 
     def persistent_id(self, obj: Any) -> Any:
         kind = type(obj)  # compared as it is: this is asked of every object of every process
         if kind in HANDED_OVER:
             return ("thing", obj.name)
-        return ("event", obj.word.name) if kind is VirtualEvent else None
+        if kind is VirtualEvent:
+            return ("event", obj.word.name)
+        if kind is CodeType or (issubclass(kind, type) and self._is_local(obj)):
+            self._code.append(obj)
+            return ("code", len(self._code) - 1)
+        return None
+
+    def _is_local(self, obj: Any) -> bool:
+        return self._is_forked and "<" in obj.__qualname__
 
     def reducer_override(self, obj: Any) -> Any:
+        if type(obj) is FunctionType and self._is_local(obj):
+            cells = obj.__closure__ or ()
+            parts = (obj.__code__, obj.__module__, obj.__name__, obj.__defaults__, len(cells))
+            state = ([cell.cell_contents for cell in cells], obj.__kwdefaults__)
+            return _empty_function, parts, state, None, None, _fill_function
         # The key of multiprocessing's own connections, which it lets nobody pickle but itself.
         return (bytes, (bytes(obj),)) if type(obj) is _KEY_TYPE else NotImplemented
 
 
 class _Unpickler(pickle.Unpickler):
-    def __init__(self, file: Any, machine: Machine, child: VirtualProcess) -> None:
+    def __init__(self, file: Any, machine: Machine, child: VirtualProcess, code: list[Any]) -> None:
         super().__init__(file)
         self._machine = machine
         self._child = child
+        self._code = code
 
     def persistent_load(self, pid: Any) -> Any:
         kind, name = pid
+        if kind == "code":
+            return self._code[name]
         thing = self._machine.find(name, self._child)
         return VirtualEvent(thing) if kind == "event" else thing
+
+
+def _empty_function(
+    code: CodeType, module: str, name: str, defaults: tuple | None, cells: int
+) -> FunctionType:
+    closure = tuple(CellType() for _ in range(cells))
+    return FunctionType(code, vars(sys.modules[module]), name, defaults, closure)
+
+
+def _fill_function(function: FunctionType, state: tuple[list[Any], dict[str, Any] | None]) -> None:
+    contents, function.__kwdefaults__ = state
+    for cell, value in zip(function.__closure__ or (), contents, strict=True):
+        cell.cell_contents = value
 
 
 class VirtualClock(Clock):
@@ -286,13 +349,14 @@ class VirtualRuntime(Runtime):
         self._machine = machine
         self._process = process
         self._session = ""
+        self._values_made = 0
         self._singletons: dict[Any, Any] = {}
         self.clock = VirtualClock(machine)
 
     def note(self, topic: str, text: str) -> None:
         """Write down what is going on."""
         kernel = self._machine.kernel
-        first_line = text.partition("\n")[0]
+        first_line = without_paths(text.partition("\n")[0])
         kernel.trace.add(kernel.now_ns, self._process.name, f"note.{topic}", "", first_line)
 
     @property
@@ -306,6 +370,7 @@ class VirtualRuntime(Runtime):
         for session, owner in list(machine.sessions.items()):
             if owner.exitcode is not None:
                 self._sweep(session)
+        self._values_made = 0
         self._session = machine.named("session")
         machine.sessions[self._session] = self._process
         return self._session
@@ -332,8 +397,8 @@ class VirtualRuntime(Runtime):
         there, back = Stream(machine.capacity), Stream(machine.capacity)
         name = machine.named("pipe")
         ends = (
-            VirtualEndpoint(machine, (there, back), name + "a"),
-            VirtualEndpoint(machine, (back, there), name + "b"),
+            VirtualEndpoint(machine, (there, back), name + "a", self._process.pid),
+            VirtualEndpoint(machine, (back, there), name + "b", self._process.pid),
         )
         for end in ends:
             machine.keep(end)
@@ -353,6 +418,11 @@ class VirtualRuntime(Runtime):
         return self._lock()
 
     def _lock(self) -> VirtualLock:
+        if self._machine.sessions.get(self.session) is not self._process:
+            raise RuntimeError(
+                "only the process that began the session makes its locks and values: make them "
+                "before the others are started, and hand them over"
+            )
         lock: VirtualLock = self._machine.keep(
             VirtualLock(self._machine, self._machine.named("lock"))
         )
@@ -360,18 +430,21 @@ class VirtualRuntime(Runtime):
 
     def value(self, typecode: str, initial: float = 0) -> Value:
         """Return a new number in shared memory."""
-        assert typecode in "qd"
-        return self._value(initial)
+        return self._value(typecode, initial)
 
-    def _value(self, initial: float) -> VirtualValue:
+    def _value(self, typecode: str, initial: float) -> VirtualValue:
+        lock = self._lock()
+        if self._values_made >= WORDS:
+            raise MemoryError(f"a session has {WORDS} shared values, and all are taken")
+        self._values_made += 1
         value: VirtualValue = self._machine.keep(
-            VirtualValue(self._machine, self._machine.named("value"), initial, self._lock())
+            VirtualValue(self._machine, self._machine.named("value"), typecode, initial, lock)
         )
         return value
 
     def event(self) -> Event:
         """Return a new event, not set."""
-        return VirtualEvent(self._value(0))
+        return VirtualEvent(self._value("q", 0))
 
     def shared_memory(self, name: str, size: int | None = None) -> SharedMemory:
         """Create the session's block of this name, or attach to it."""
@@ -384,8 +457,13 @@ class VirtualRuntime(Runtime):
         elif key in machine.memory:
             raise FileExistsError(f"there is a shared memory {name!r} already")
         else:
-            machine.memory[key] = mmap.mmap(-1, size)  # zeroed, and nothing until it is touched
-        return VirtualMemory(machine, key, machine.memory[key])
+            try:
+                machine.memory[key] = mmap.mmap(-1, size)  # zeroed; nothing until it is touched
+            except OSError as error:
+                raise MemoryError(
+                    f"no room for {size / 1e6:.1f} MB of shared memory for {name}"
+                ) from error
+        return VirtualMemory(machine, self._process, key, machine.memory[key])
 
     def wait(
         self, readable: Iterable[Any], writable: Sequence[Any] = (), timeout_s: float | None = None
@@ -416,16 +494,13 @@ class VirtualRuntime(Runtime):
 
     def start(self, process: RuntimeProcess) -> None:
         """Start a process, with a copy of the object that stands for it."""
-        machine, parent = self._machine, self._process
-        machine.operation("process.start", process.name)
-        child = machine.launch(process.name, lambda own: own.being.run(), parent)
+        self._machine.operation("process.start", process.name)
+        if process.control is not None:
+            raise AssertionError("cannot start a process twice")
+        if self._process.is_daemon:
+            raise AssertionError("daemonic processes are not allowed to have children")
+        child = self._machine.begin(process, self._process)
         child.runtime._session = self.session  # noqa: SLF001 - its parent's
-        if machine.start_method == "fork":
-            for end in parent.ends:  # it keeps them open, and never uses them
-                end.hold(child.pid)
-                child.ends[end] = None
-        child.being = machine.copy_for(process, child)
-        process.control = child
         for given in process.own_ends():
             given.close()
 
@@ -437,6 +512,8 @@ class VirtualRuntime(Runtime):
         for other in [end for end in self._process.ends if id(end) not in kept]:
             if other.name not in own:  # a forked copy of an end that is its own stays open
                 other.drop(self._process.pid)
+            if other.pid == self._process.pid:
+                other.shut()
             del self._process.ends[other]
         self._process.has_entered = True
 

@@ -5,13 +5,27 @@ from typing import TYPE_CHECKING
 
 from magscope.runtime.base import Bell
 from magscope.runtime.framing import FramedEndpoint
+from sim.world.content import digest
 from sim.world.kernel import Waitable
 
 if TYPE_CHECKING:
     from sim.world.machine import Machine
 
-# What Linux gives a pair of stream sockets.
+# What Linux gives a pair of stream sockets, and how it counts: a write takes the room of all that
+# it is put into, 768 bytes at least, and there is room again when three quarters are free.
 CAPACITY_BYTES = 212_992
+_LARGEST_PIECE, _LARGEST_HEAD, _PAGE = 36_544, 3_776, 4_096
+
+
+def room_taken(size: int) -> int:
+    """Return the room in a pipe that a piece of so many bytes takes."""
+    in_pages = min(size, _up_to_page(size - _LARGEST_HEAD)) if size > _LARGEST_HEAD else 0
+    head = max(512, 1 << (size - in_pages + 319).bit_length())
+    return 256 + head + _up_to_page(in_pages)
+
+
+def _up_to_page(size: int) -> int:
+    return -(-size // _PAGE) * _PAGE
 
 
 class Stream(Waitable):
@@ -28,19 +42,23 @@ class Stream(Waitable):
         self.size = 0
         self.readers: set[int] = set()
         self.writers: set[int] = set()
-        self._chunks: deque[bytes] = deque()
+        self._taken = 0
+        self._pieces: deque[tuple[memoryview, int]] = deque()
 
     def write(self, data: bytes | memoryview) -> int:
         """Take as much as there is room for, and return how much that is."""
         if not self.readers:
             raise BrokenPipeError("nobody has the other end of the pipe open")
-        room = self.capacity - self.size
-        if room <= 0:
+        if self._taken >= self.capacity:
             raise BlockingIOError
-        chunk = bytes(data[:room])
-        self._chunks.append(chunk)
-        self.size += len(chunk)
-        return len(chunk)
+        written = 0
+        while written < len(data) and self._taken < self.capacity:
+            piece = bytes(data[written : written + _LARGEST_PIECE])
+            written += len(piece)
+            self._taken += room_taken(len(piece))
+            self._pieces.append((memoryview(piece), room_taken(len(piece))))
+        self.size += written
+        return written
 
     def read(self, count: int) -> bytes:
         """Return what is there, so much at most; nothing at the end of file."""
@@ -48,15 +66,17 @@ class Stream(Waitable):
             if self.writers:
                 raise BlockingIOError
             return b""
-        taken = []
-        while self._chunks and count > 0:
-            chunk = self._chunks.popleft()
-            if len(chunk) > count:
-                self._chunks.appendleft(chunk[count:])
-                chunk = chunk[:count]
-            taken.append(chunk)
-            count -= len(chunk)
-        data = b"".join(taken)
+        found = []
+        while self._pieces and count > 0:
+            piece, room = self._pieces.popleft()
+            if len(piece) > count:
+                self._pieces.appendleft((piece[count:], room))
+                piece = piece[:count]
+            else:
+                self._taken -= room
+            found.append(piece)
+            count -= len(piece)
+        data = b"".join(found)
         self.size -= len(data)
         return data
 
@@ -67,15 +87,24 @@ class Stream(Waitable):
 
     @property
     def is_writable(self) -> bool:
-        """Whether writing would not block."""
-        return self.size < self.capacity or not self.readers
+        """Whether it is time to write again."""
+        return 4 * self._taken <= self.capacity or not self.readers
 
 
 class VirtualEndpoint(FramedEndpoint):
-    """One end of a pipe. A copy in another process shares the pipe, not what was read from it."""
+    """One end of a pipe. A copy in another process shares the pipe, not what was read from it.
 
-    def __init__(self, machine: "Machine", pipe: tuple[Stream, Stream], name: str) -> None:
+    Attributes:
+        pid: The process whose copy this is.
+        is_open: Whether it has not closed it.
+    """
+
+    def __init__(
+        self, machine: "Machine", pipe: tuple[Stream, Stream], name: str, pid: int
+    ) -> None:
         super().__init__()
+        self.pid = pid
+        self.is_open = True
         self._machine = machine
         self._pipe = pipe
         self.outgoing, self.incoming = pipe
@@ -86,11 +115,13 @@ class VirtualEndpoint(FramedEndpoint):
         """Whether a frame is there, or some of its bytes, or the end of file."""
         return self.is_ready or self.incoming.is_readable
 
-    def copy(self) -> "VirtualEndpoint":
+    def copy_for(self, pid: int) -> "VirtualEndpoint":
         """Return this end as another process has it."""
-        return VirtualEndpoint(self._machine, self._pipe, self.name)
+        return VirtualEndpoint(self._machine, self._pipe, self.name, pid)
 
     def _write(self, data: memoryview) -> int:
+        if not self.is_open:
+            raise OSError("it is closed")
         self._machine.operation("pipe.write", self.name, _header(data))
         if self._machine.loses_write():
             return len(data)
@@ -105,8 +136,16 @@ class VirtualEndpoint(FramedEndpoint):
         return data
 
     def _close(self) -> None:
-        self._machine.operation("pipe.close", self.name)
-        self.drop(self._machine.running.pid)
+        if self.is_open:
+            self._machine.operation("pipe.close", self.name)
+            self.is_open = False
+            self._machine.processes[self.pid].ends.pop(self, None)
+            self.drop(self.pid)
+
+    def shut(self) -> None:
+        """Be closed, in the process that this copy belongs to."""
+        self.is_open = False
+        self._is_at_end = True
 
     def hold(self, pid: int) -> None:
         """A process has this end open from now on."""
@@ -122,11 +161,15 @@ class VirtualEndpoint(FramedEndpoint):
 
 
 def _header(data: memoryview) -> str:
-    """Return the header of a frame between router and managers, for the trace; "" for others."""
+    """Return the header of a frame between router and managers, for the trace; "" for others.
+
+    A message's arguments follow as a digest.
+    """
     head = bytes(data[4:200]).partition(b"\n")[0]
     if not head[:1].isupper() or not head.isascii():
         return ""
-    return head.decode().replace("\t", " ")
+    text = head.decode().replace("\t", " ")
+    return f"{text} {digest(bytes(data[5 + len(head) :]))}" if head[:1] == b"M" else text
 
 
 class VirtualBell(Waitable, Bell):

@@ -1,12 +1,13 @@
 """Locks, numbers, events and memory that the processes of a world share."""
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from magscope.runtime.base import Event, Lock, SharedMemory, Value
 from sim.world.kernel import Waitable
 
 if TYPE_CHECKING:
-    from sim.world.machine import Machine
+    from sim.world.machine import Machine, VirtualProcess
 
 
 class VirtualLock(Waitable, Lock):
@@ -27,7 +28,7 @@ class VirtualLock(Waitable, Lock):
         if self.holder == pid:
             self._depth += 1
             return True
-        limit_s = timeout if block else 0.0
+        limit_s = None if block and timeout is None else max(timeout or 0.0, 0.0)
         if not machine.kernel.wait_until(lambda: self.holder is None, (self,), limit_s):
             return False
         self.holder, self._depth = pid, 1
@@ -52,22 +53,26 @@ class VirtualLock(Waitable, Lock):
 class VirtualValue(Value):
     """One number, read and written whole."""
 
-    def __init__(self, machine: "Machine", name: str, initial: float, lock: VirtualLock) -> None:
+    def __init__(
+        self, machine: "Machine", name: str, typecode: str, initial: float, lock: VirtualLock
+    ) -> None:
         self._machine = machine
         self.name = name
-        self._number = initial
+        word = memoryview(bytearray(8))  # it takes and refuses what real shared memory does
+        self._words: Any = word.cast("q") if typecode == "q" else word.cast("d")
+        self._words[0] = initial
         self._lock = lock
 
     @property
     def value(self) -> Any:
         """The number."""
         self._machine.operation("value.get", self.name)
-        return self._number
+        return self._words[0]
 
     @value.setter
     def value(self, number: float) -> None:
         self._machine.operation("value.set", self.name, str(number))
-        self._number = number
+        self._words[0] = number
 
     def get_lock(self) -> Lock:
         """Return the lock that guards a read followed by a write."""
@@ -96,16 +101,28 @@ class VirtualEvent(Event):
 class VirtualMemory(SharedMemory):
     """A process' hold on a named block of bytes."""
 
-    def __init__(self, machine: "Machine", key: tuple[str, str], block: Any) -> None:
+    def __init__(
+        self, machine: "Machine", process: "VirtualProcess", key: tuple[str, str], block: Any
+    ) -> None:
         self._machine = machine
+        self._process = process
         self._key = key
+        self._is_unlinked = False
         self.name = key[1]
         self.buf = memoryview(block)
 
     def close(self) -> None:
-        """Let go of the block."""
+        """Let go of the block; it lives on while an array still views it."""
+        with contextlib.suppress(BufferError):
+            self.buf.release()
 
     def unlink(self) -> None:
-        """Remove the block's name."""
+        """Remove the block's name, once: the next block of this name is not this one's.
+
+        What is collected after its process has ended removes nothing.
+        """
+        if self._is_unlinked or self._process.exitcode is not None:
+            return
+        self._is_unlinked = True
         self._machine.operation("memory.unlink", self.name)
         self._machine.memory.pop(self._key, None)

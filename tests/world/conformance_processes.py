@@ -101,7 +101,7 @@ def leave_when_told(bell: Any, order: Any) -> None:
 
 
 def start_and_hang(ready: Any, end: Endpoint) -> None:
-    child = Child(hang, ends=[end])
+    child = Child(hears_the_end, ends=[end])
     child.start()
     ready.ring()
     hang()

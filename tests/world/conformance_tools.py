@@ -142,14 +142,14 @@ def in_a_world(
     computer = Machine(kernel, start_method=start_method)
     failures: list[BaseException] = []
 
-    def live(_: VirtualProcess) -> None:
+    def live(own: VirtualProcess) -> None:
         runtime = current()
         runtime.begin_session()
         try:
             scenario(runtime)
         except Exception as error:
             failures.append(error)
-        strays = [p for p in computer.processes.values() if p.parent and p.exitcode is None]
+        strays = [p for p in computer.processes.values() if p.parent is own and p.exitcode is None]
         for stray in strays:
             computer.end(stray, -9)
         runtime.end_session()

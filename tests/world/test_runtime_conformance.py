@@ -55,7 +55,7 @@ def test_the_world_conforms_whatever_its_schedule(scenario, schedule):
     "scenario",
     [
         "that_an_end_has_its_end_of_file_though_younger_siblings_inherited_it",
-        "that_an_end_which_is_anothers_is_closed_to_a_child",
+        "that_a_daemon_ends_with_its_parent",
         "that_a_lock_whose_holder_was_killed_is_to_be_had",
         "that_a_singleton_is_one_in_each_process",
     ],
