@@ -107,13 +107,10 @@ class ScriptRegistry:
     def register_class_methods(self, cls: type[ManagerProcessBase]) -> None:
         """Offer a manager's registered methods, its own and those that it inherits."""
         for owner in reversed(cls.__mro__):
-            for method in vars(owner).values():
-                name = getattr(method, "_script_name", None)
-                if name is None:
-                    continue
+            for name, method in _registered(owner):
                 known = self._targets.get(name)
                 if known is None or issubclass(known.owner, owner):
-                    self._targets[name] = _Target(owner, method.__name__)
+                    self._targets[name] = _Target(owner, method)
 
     def target(self, name: str) -> _Target:
         """Return what a name stands for; raises ScriptError if it stands for nothing."""
@@ -143,6 +140,13 @@ class ScriptRegistry:
                 problems.append(f"step {number}, {step}: no motor {motor!r}; there are {there}")
         if problems:
             raise ScriptError("; ".join(problems))
+
+
+@cache
+def _registered(owner: type) -> tuple[tuple[str, str], ...]:
+    """Return the names under which scripts know a class' own methods, and theirs."""
+    methods = vars(owner).values()
+    return tuple((m._script_name, m.__name__) for m in methods if hasattr(m, "_script_name"))  # noqa: SLF001
 
 
 @cache

@@ -9,6 +9,7 @@ import contextlib
 import contextvars
 import gc
 import math
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
@@ -309,8 +310,19 @@ class Kernel:
     def close(self) -> None:
         """End the world: unwind what is left of its tasks, unseen."""
         self.is_closed = True
-        for task in self.tasks:
-            self.current = task
-            with task.memory or contextlib.nullcontext():
-                task.discard()
-        self.current = None
+        hook, sys.unraisablehook = sys.unraisablehook, _overhear
+        try:
+            for task in self.tasks:
+                self.current = task
+                with task.memory or contextlib.nullcontext():
+                    task.discard()
+        finally:
+            self.current = None
+            sys.unraisablehook = hook
+            gc.unfreeze()
+
+
+def _overhear(unraisable: Any) -> None:
+    """Let a `__del__` of a process that is unwound come to nothing."""
+    if unraisable.exc_type is not GreenletExit:
+        sys.__unraisablehook__(unraisable)

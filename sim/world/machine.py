@@ -1,5 +1,6 @@
 """The computer of a world: processes with memories of their own, and what they share."""
 
+import gc
 import io
 import itertools
 import mmap
@@ -29,6 +30,7 @@ EPOCH_NS = 1_767_225_600 * NS_PER_S  # the first of January 2026, UTC
 SIGTERM, SIGKILL = 15, 9
 _KEY_TYPE = type(multiprocessing.current_process().authkey)
 HANDED_OVER = frozenset({VirtualEndpoint, VirtualBell, VirtualLock, VirtualValue})
+_PLAIN = frozenset({str, bytes, int, float, bool, type(None), tuple, list, dict})
 
 
 class VirtualProcess(Waitable, ProcessControl):
@@ -208,6 +210,7 @@ class Machine:
         for thing in self._handed.values():
             if isinstance(thing, VirtualLock) and thing.holder == process.pid:
                 thing.free()
+        gc.freeze()  # what it has thrown away must not be found any more, and tidied
         self.kernel.notify(process)
         if self.kernel.current is process.task and code == -SIGKILL:
             self.kernel.pause()
@@ -254,6 +257,8 @@ class _Pickler(pickle.Pickler):
 
     def persistent_id(self, obj: Any) -> Any:
         kind = type(obj)  # compared as it is: this is asked of every object of every process
+        if kind in _PLAIN:
+            return None
         if kind in HANDED_OVER:
             return ("thing", obj.name)
         if kind is VirtualEvent:
@@ -356,6 +361,8 @@ class VirtualRuntime(Runtime):
     def note(self, topic: str, text: str) -> None:
         """Write down what is going on."""
         kernel = self._machine.kernel
+        if kernel.is_closed or self._process.exitcode is not None:
+            return
         first_line = without_paths(text.partition("\n")[0])
         kernel.trace.add(kernel.now_ns, self._process.name, f"note.{topic}", "", first_line)
 

@@ -9,6 +9,7 @@ are taken to keep nothing there that tells one process from another.
 import copy
 import sys
 from collections.abc import Iterable
+from functools import lru_cache
 from types import BuiltinFunctionType, FunctionType, MappingProxyType, ModuleType
 from typing import Any
 
@@ -51,22 +52,35 @@ class OwnMemory:
 
 
 def spaces_of(thing: object) -> list[Space]:
-    """Return the users' modules and classes that an object and its attributes are made of."""
-    classes: dict[type, None] = {}
+    """Return the users' modules, with their classes, that an object and its attributes are of."""
+    spaces: dict[Space, None] = {}
     for part in (thing, *vars(thing).values()):
+        if isinstance(part, FunctionType):
+            if _is_users(part.__module__):
+                spaces[sys.modules[part.__module__]] = None
+            continue
         for cls in (part if isinstance(part, type) else type(part)).__mro__:
             if _is_users(cls.__module__):
-                classes[cls] = None
-    modules = dict.fromkeys(sys.modules[cls.__module__] for cls in classes)
-    return [*modules, *classes]
+                spaces[sys.modules[cls.__module__]] = None
+                spaces[cls] = None
+    for module in [space for space in spaces if isinstance(space, ModuleType)]:
+        for found in vars(module).values():
+            if isinstance(found, type) and found.__module__ == module.__name__:
+                spaces[found] = None
+    return list(spaces)
 
 
 def _is_users(module: str) -> bool:
+    return module in sys.modules and not _is_trusted(module)
+
+
+@lru_cache(maxsize=4096)  # every process asks of every class it is made of
+def _is_trusted(module: str) -> bool:
     root = module.partition(".")[0]
-    if root in _OURS or root in sys.stdlib_module_names or module not in sys.modules:
-        return False
+    if root in _OURS or root in sys.stdlib_module_names:
+        return True
     path = getattr(sys.modules[module], "__file__", None) or ""
-    return "site-packages" not in path and "dist-packages" not in path
+    return "site-packages" in path or "dist-packages" in path
 
 
 def _variables(space: Space) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Locks, numbers, events and memory that the processes of a world share."""
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from magscope.runtime.base import Event, Lock, SharedMemory, Value
 from sim.world.kernel import Waitable
@@ -37,9 +37,9 @@ class VirtualLock(Waitable, Lock):
     def release(self) -> None:
         """Give the lock back."""
         machine = self._machine
+        machine.operation("lock.release", self.name)
         if self.holder != machine.running.pid:
             raise RuntimeError("a lock is released by a process that does not have it")
-        machine.operation("lock.release", self.name)
         self._depth -= 1
         if not self._depth:
             self.free()
@@ -58,8 +58,8 @@ class VirtualValue(Value):
     ) -> None:
         self._machine = machine
         self.name = name
-        word = memoryview(bytearray(8))  # it takes and refuses what real shared memory does
-        self._words: Any = word.cast("q") if typecode == "q" else word.cast("d")
+        # It takes and refuses what real shared memory does.
+        self._words = cast("Any", memoryview(bytearray(8))).cast(typecode)
         self._words[0] = initial
         self._lock = lock
 

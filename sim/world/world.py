@@ -184,6 +184,12 @@ class World:
             self.problems.append(f"B1: the account does not balance: {report.frames}")
         if not self.injector.struck and self.report is not None:
             self.problems += [f"S5: without any fault: {error}" for error in report.errors]
+        elif self.report is not None:  # what a fault leads to is an error, but no exception
+            self.problems += [
+                f"{line.source} failed: {line.text}"
+                for line in report.log
+                if line.level == "error" and "\nTraceback (most recent call last)" in line.text
+            ]
         return Outcome(
             trace_hash=self.trace.hash,
             trace=self.trace,

@@ -28,7 +28,7 @@ class Child(RuntimeProcess):
         ends: Sequence[Endpoint] = (),
         daemon: bool | None = None,
     ) -> None:
-        super().__init__(daemon=daemon)
+        super().__init__(name=task.__name__, daemon=daemon)
         self.task, self.args, self.ends = task, args, ends
 
     def own_ends(self) -> Sequence[Endpoint]:
