@@ -113,13 +113,18 @@ def installed_versions() -> dict[str, str]:
 
 @cache  # to read what the installed packages say of themselves takes many milliseconds
 def _versions() -> Mapping[str, str]:
-    versions = {"python": platform.python_version(), "platform": platform.platform()}
+    versions = {"python": platform.python_version(), "platform": _platform()}
     for distribution in _DISTRIBUTIONS:
         try:
             versions[distribution] = version(distribution)
         except PackageNotFoundError:
             versions[distribution] = "not installed"
     return versions | {"byte order": sys.byteorder}
+
+
+def _platform() -> str:
+    # Not `platform.platform()`: it starts another program to ask for the processor.
+    return f"{platform.system()} {platform.release()} {platform.machine()}"
 
 
 def write_manifest(directory: Path | str, manifest: Manifest) -> Path:
