@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 LOG_LINES = 2000
 STALLED_S = 3.0
+OPEN_S = 15.0
 
 
 class Session:
@@ -54,6 +55,8 @@ class Session:
             self.peers, self.ask_to_quit, lambda text: self.fail("router", text), scope.bounds
         )
         self.run_until_ns: int | None = None
+        if scope.run_for_s is not None:  # counted anew once the camera is open, if it ever is
+            self.run_until_ns = self.began_ns + int((scope.run_for_s + OPEN_S) * NS_PER_S)
         self.next_look = [self.began_ns for _ in scope.observers]
 
     def run(self) -> SessionReport:
