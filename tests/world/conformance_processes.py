@@ -90,9 +90,10 @@ def stop_by_interrupt(bell: Any, stopped: Any) -> None:
     hang()
 
 
-def grandparent(bell: Any, order: Any) -> None:
+def grandparent(bell: Any, order: Any, begun: Any) -> None:
     child = Child(leave_when_told, bell, order)
     child.start()
+    begun.ring()
 
 
 def leave_when_told(bell: Any, order: Any) -> None:
@@ -289,8 +290,9 @@ def only_forked_that_a_request_to_terminate_may_be_an_interrupt(runtime: Runtime
 
 
 def that_a_process_ends_after_its_own_children(runtime: Runtime) -> None:
-    bell, order = runtime.bell(), runtime.event()
-    child = begin(grandparent, bell, order)
+    bell, order, begun = runtime.bell(), runtime.event(), runtime.bell()
+    child = begin(grandparent, bell, order, begun)
+    assert runtime.wait([begun], timeout_s=20)
     child.join(0.05)
     assert child.exitcode is None
     bell.ring()
@@ -300,8 +302,9 @@ def that_a_process_ends_after_its_own_children(runtime: Runtime) -> None:
 
 def that_a_process_waiting_for_its_children_may_be_ended(runtime: Runtime) -> None:
     for force, code in (("terminate", 143), ("kill", -9)):
-        bell, order = runtime.bell(), runtime.event()
-        child = begin(grandparent, bell, order)
+        bell, order, begun = runtime.bell(), runtime.event(), runtime.bell()
+        child = begin(grandparent, bell, order, begun)
+        assert runtime.wait([begun], timeout_s=20)
         child.join(0.05)
         assert child.exitcode is None
         getattr(child, force)()
