@@ -4,6 +4,7 @@ import contextlib
 import math
 import os
 import select
+import signal
 import sys
 import weakref
 from collections.abc import Iterable, Sequence
@@ -168,6 +169,11 @@ else:
             """Return the descriptor to wait for."""
             return self._reader
 
+        @property
+        def mark(self) -> int:
+            """The descriptor into which a byte is a ring."""
+            return self._writer
+
         def close(self) -> None:
             """Close both ends."""
             self._reader = self._writer = -1
@@ -205,6 +211,35 @@ else:
             for source, mask in by_descriptor[descriptor]
             if event & (mask | failed)
         }
+
+
+class Waker:
+    """What wakes this process' main thread from a wait when a signal comes.
+
+    A signal that comes in the instant before a system call does not interrupt it, and its handler
+    would have to wait until the call returns. The system's own mark of a signal is waited for, too.
+    """
+
+    def __init__(self) -> None:
+        self._bell: OsBell | None = None
+
+    def listen(self) -> None:
+        """Begin, in the main thread; in a forked child once more. Windows has no such signals."""
+        if sys.platform != "win32":
+            self._bell = OsBell()
+            signal.set_wakeup_fd(self._bell.mark, warn_on_full_buffer=False)
+
+    def wait(
+        self, readable: Sequence[Any], writable: Sequence[Any], timeout_s: float | None
+    ) -> set[Any]:
+        """Wait for pipes and handles, or for a signal."""
+        if self._bell is None:
+            return wait(readable, writable, timeout_s)
+        ready = wait((*readable, self._bell), writable, timeout_s)
+        if self._bell in ready:
+            ready.discard(self._bell)
+            self._bell.clear()
+        return ready
 
 
 class Ends:

@@ -81,6 +81,7 @@ class OsRuntime(Runtime):
         self._next_lock = itertools.count(1)
         self._numbering_pid = 0
         self._ends = os_pipe.Ends()
+        self._waker = os_pipe.Waker()
         self._singletons: dict[Any, Any] = {}
         atexit.register(self._leave_nothing, os.getpid())
 
@@ -189,7 +190,7 @@ class OsRuntime(Runtime):
         """Wait until something happens, and return all that is ready."""
         readable = list(readable)
         buffered = {s for s in readable if getattr(s, "is_ready", False)}
-        ready = os_pipe.wait(readable, writable, 0.0 if buffered else timeout_s)
+        ready = self._waker.wait(readable, writable, 0.0 if buffered else timeout_s)
         return ready | buffered
 
     @property
@@ -221,6 +222,7 @@ class OsRuntime(Runtime):
         for end in kept:
             if isinstance(end, OsEndpoint):
                 self._ends.add(end)
+        self._waker.listen()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, _leave)
 

@@ -83,7 +83,9 @@ class OsLock(Lock):
     """A byte of the session's lock file: the kernel frees it when its holder dies.
 
     Among the threads of one process a turn excludes, as the kernel's lock goes by process. Whoever
-    has the lock may take it again, as with the lock of a `multiprocessing.Value`.
+    has the lock may take it again, as with the lock of a `multiprocessing.Value`. A wait for it
+    ends with a signal, but for one that comes in the instant before the wait: that is heard when
+    the lock is had, or when the process is killed for not having ended in time.
     """
 
     def __init__(self, session: str, index: int) -> None:

@@ -3,7 +3,17 @@
 from typing import Any
 
 import numpy as np
-from conformance_tools import begin, end_of, hang, kill, raises, receive, send, until
+from conformance_tools import (
+    begin,
+    end_of,
+    hang,
+    kill,
+    raises,
+    receive,
+    send,
+    until,
+    until_it_waits_for_a_lock,
+)
 
 from magscope.runtime import Endpoint, Runtime, current
 
@@ -186,6 +196,7 @@ def that_the_wait_for_a_lock_ends_when_the_process_is_told_to_terminate(runtime:
     with lock:
         child = begin(wait_for, lock, waits, got_it)
         assert runtime.wait([waits], timeout_s=20)
+        until_it_waits_for_a_lock(child)
         child.terminate()
         assert end_of(child) == 143
     assert not is_held(runtime, lock)

@@ -5,6 +5,8 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import psutil
+
 from hal.clock import NS_PER_S
 from magscope.runtime import Endpoint, Runtime, RuntimeProcess, current, machine
 from magscope.runtime.os_memory import PREFIX
@@ -92,6 +94,14 @@ def until(condition: Callable[[], Any]) -> None:
     while not condition():
         assert current().clock.monotonic_ns() < end_ns, f"{condition} did not come true"
         current().wait([], timeout_s=0.001)
+
+
+def until_it_waits_for_a_lock(child: RuntimeProcess) -> None:
+    """Come back when a child has come to a lock that it can not have."""
+    if child.control is not None:  # in a world it has, as nobody runs meanwhile
+        return
+    process = psutil.Process(child.pid)
+    until(lambda: process.status() == psutil.STATUS_SLEEPING)
 
 
 def hang(*_: Any) -> None:
