@@ -11,6 +11,7 @@ from magscope.runtime import SharedMemory, current
 
 _HEADER_WORDS = 16
 _HEADER_BYTES = _HEADER_WORDS * 8
+_COUNTERS_AT = 8
 _NS_PER_S = 1_000_000_000
 
 
@@ -33,7 +34,8 @@ class _SharedBuffer:
     """A named block whose first words say what is in it; unlinked when its creator drops it."""
 
     name: str
-    _SHAPE_WORDS: ClassVar[int] = 4
+    _SHAPE: ClassVar[tuple[str, ...]]
+    _COUNTERS: ClassVar[tuple[str, ...]]
 
     def _attach(
         self, name: str, locks: Mapping[str, Any], shape: tuple[int, ...] | None, data_bytes: int
@@ -46,13 +48,13 @@ class _SharedBuffer:
         size = _HEADER_BYTES + data_bytes if shape is not None else None
         self._block: SharedMemory = current().shared_memory(name, size)
         self._memory = self._block.buf
-        # An item of a memoryview is stored by one instruction, and never seen half written.
-        self._words = self._memory[:_HEADER_BYTES].cast("q")
+        unused = ("",) * (_COUNTERS_AT - len(self._SHAPE))
+        self._words = self._block.words((*self._SHAPE, *unused, *self._COUNTERS))
         if shape is not None:
             for index, number in enumerate(shape):
                 self._put(index, number)
         else:
-            shape = tuple(self._get(i) for i in range(self._SHAPE_WORDS))
+            shape = tuple(self._get(i) for i in range(len(self._SHAPE)))
         self._finalizer = weakref.finalize(self, _let_go, self._block, unlink=self.is_creator)
         return shape
 
@@ -118,8 +120,9 @@ class VideoBuffer(_SharedBuffer):
         image_size: Bytes of a frame.
     """
 
-    _WRITTEN, _RELEASED = 8, 9
-    _SHAPE_WORDS = 5
+    _SHAPE = ("n_stacks", "width", "height", "n_images", "bits")
+    _COUNTERS = ("written", "released")
+    _WRITTEN, _RELEASED = range(_COUNTERS_AT, _COUNTERS_AT + 2)
 
     def __init__(
         self,
@@ -325,8 +328,9 @@ class MatrixBuffer(_SharedBuffer):
         shape: Rows and columns of a new buffer.
     """
 
-    _WRITTEN, _READ, _OVERWRITTEN, _CLAIMED = 8, 9, 10, 11
-    _SHAPE_WORDS = 2
+    _SHAPE = ("rows", "columns")
+    _COUNTERS = ("written", "read", "overwritten", "claimed")
+    _WRITTEN, _READ, _OVERWRITTEN, _CLAIMED = range(_COUNTERS_AT, _COUNTERS_AT + 4)
 
     def __init__(
         self,

@@ -56,6 +56,7 @@ class MagScope(metaclass=SingletonMeta):
         self.is_stopped = False
         self.is_hurried = False
         self._has_run = False
+        self._added: list[ManagerProcessBase] = []
         self._new_settings: deque[Mapping[str, Any]] = deque()
         known = set(current().singletons())
         try:
@@ -97,7 +98,14 @@ class MagScope(metaclass=SingletonMeta):
             self.beadlock_manager,
             self.zlut_manager,
             self.script_manager,
+            *self._added,
         ]
+
+    def add_manager(self, manager: ManagerProcessBase) -> None:
+        """Add a manager of one's own, with its own process; before `start`."""
+        if self._bell is not None:
+            raise RuntimeError("the system is running: add managers before start()")
+        self._added.append(manager)
 
     def add_hardware(self, manager: HardwareManagerBase) -> None:
         """Add a motor or another device with its own manager; before `start`.

@@ -10,6 +10,7 @@ from magscope.datatypes import MatrixBuffer, VideoBuffer
 from magscope.recording.batch import TracksBatch
 from magscope.recording.errors import RecordingError
 from magscope.recording.video import write_video
+from magscope.runtime import current
 from magscope.trackers import Tracker
 from magscope.tracking import Tracked, track_crops
 from magscope.utils import AcquisitionMode, crop_stack_to_rois
@@ -97,6 +98,7 @@ class StackProcessor:
         crops = whole = None
         try:
             stack, times_s = self.video.peak_stack()
+            current().note("stack", f"reading {task.epoch}")
             times_s = times_s.copy()
             times_ns, numbers = self.video.peak_stack_info()
             if task.search or (task.video_dir and task.mode.saves_frames):

@@ -101,7 +101,7 @@ def replay(file: FailureFile, as_json: AsJson = False) -> None:
         before = Failure.load(file)
     except FailureFileError as error:
         raise BadInputError(str(error)) from None
-    outcome = run_plan(before.plan)
+    outcome = run_plan(before.plan, stop_at_violation=True)
     is_same = outcome.trace_hash == before.trace_hash
     is_back = before.violation in outcome.violations
     parts = "" if is_same else first_divergence(before.steps, outcome.trace.steps)

@@ -8,9 +8,10 @@ it the operating system's.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hal.clock import Clock
+from magscope.runtime.files import Disk
 
 if TYPE_CHECKING:
     from magscope.runtime.process import RuntimeProcess
@@ -117,11 +118,29 @@ class Event(ABC):
         """Unset it."""
 
 
+class Words(Protocol):
+    """Whole numbers in shared memory, each with one writer at a time."""
+
+    def __getitem__(self, index: int, /) -> int: ...
+
+    def __setitem__(self, index: int, number: int, /) -> None: ...
+
+    def release(self) -> None:
+        """Let go of the memory; the words must not be used afterwards."""
+
+
 class SharedMemory(ABC):
     """A named block of memory that the processes of one session share."""
 
     name: str
     buf: memoryview
+
+    def words(self, names: Sequence[str]) -> Words:
+        """Return the block's first words of 64 bits, one for each name, as whole numbers.
+
+        A word is stored by one instruction, and never seen half written.
+        """
+        return self.buf[: 8 * len(names)].cast("q")
 
     @abstractmethod
     def close(self) -> None:
@@ -149,10 +168,12 @@ class Runtime(ABC):
 
     Attributes:
         name: What it is called in the manifest of a recording.
+        disk: Is told of operations on recorded files.
     """
 
     clock: Clock
     name: str = ""
+    disk: Disk = Disk()
 
     def note(self, topic: str, text: str) -> None:  # noqa: B027 - most keep no trace
         """Hear what is going on, for a runtime that keeps a trace of it."""

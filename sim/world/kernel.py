@@ -11,7 +11,7 @@ import gc
 import math
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -44,8 +44,8 @@ class Waitable:
 class Schedule(Protocol):
     """Decides where a run deviates from first-in-first-out."""
 
-    def preempt(self, process: str, site: str, hit: int, ready: int) -> int | None:
-        """Return which of the `ready` others runs first at this operation; None: nobody."""
+    def preempt(self, process: str, site: str, hit: int, ready: "Collection[Task]") -> int | None:
+        """Return which of the others that are ready runs first at this operation; None: nobody."""
 
 
 class Task:
@@ -156,7 +156,7 @@ class Kernel:
         if self.on_operation is not None:
             self.on_operation(task, site, hit, obj)
         if self._ready:
-            choice = self.schedule.preempt(task.name, site, hit, len(self._ready))
+            choice = self.schedule.preempt(task.name, site, hit, self._ready)
             if choice is not None:
                 self._ready.rotate(-choice)
                 first = self._ready.popleft()

@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from types import CellType, CodeType, FunctionType
 from typing import Any
 
@@ -21,6 +22,7 @@ from magscope.runtime.base import Bell, Endpoint, Event, Foreign, Lock, Runtime,
 from magscope.runtime.os_sync import WORDS
 from magscope.runtime.process import ProcessControl
 from sim.world.content import without_paths
+from sim.world.files import VirtualDisk
 from sim.world.kernel import Kernel, Task, Waitable
 from sim.world.memory import OwnMemory, spaces_of
 from sim.world.pipes import CAPACITY_BYTES, Stream, VirtualBell, VirtualEndpoint
@@ -117,7 +119,10 @@ class Machine:
         self.processes: dict[int, VirtualProcess] = {}
         self.memory: dict[tuple[str, str], mmap.mmap] = {}
         self.sessions: dict[str, VirtualProcess] = {}
+        self.living = 0
         self.crashes: list[tuple[str, str]] = []
+        self.on_frame: Callable[[str, str, bytes], None] | None = None
+        self.on_file: Callable[[VirtualProcess, str, Path, int], None] | None = None
         self._lost_writes: set[int] = set()
         self._numbers = itertools.count(1)
         self._by_task: dict[Task, VirtualProcess] = {}
@@ -155,6 +160,7 @@ class Machine:
         """Start a process that does `run`."""
         process = VirtualProcess(self, name, parent)
         self.processes[process.pid] = process
+        self.living += 1
         process.task = self.kernel.spawn(name, lambda: self._live(process, run))
         self._by_task[process.task] = process
         return process
@@ -200,6 +206,7 @@ class Machine:
         if process.exitcode is not None:
             return
         process.exitcode = code
+        self.living -= 1
         process.task.is_dead = True
         self.kernel.trace.add(
             self.kernel.now_ns, process.name, "process.end", process.name, str(code)
@@ -210,10 +217,17 @@ class Machine:
         for thing in self._handed.values():
             if isinstance(thing, VirtualLock) and thing.holder == process.pid:
                 thing.free()
+        process.runtime.disk.close()
         gc.freeze()  # what it has thrown away must not be found any more, and tidied
         self.kernel.notify(process)
         if self.kernel.current is process.task and code == -SIGKILL:
             self.kernel.pause()
+
+    def close(self) -> None:
+        """End the world: what its processes have open is closed, and they are unwound, unseen."""
+        for process in self.processes.values():
+            process.runtime.disk.close()
+        self.kernel.close()
 
     def keep(self, thing: Any) -> Any:
         """Remember a thing that may be handed to other processes, by its name."""
@@ -357,6 +371,7 @@ class VirtualRuntime(Runtime):
         self._values_made = 0
         self._singletons: dict[Any, Any] = {}
         self.clock = VirtualClock(machine)
+        self.disk: VirtualDisk = VirtualDisk(machine, process)
 
     def note(self, topic: str, text: str) -> None:
         """Write down what is going on."""
@@ -364,7 +379,7 @@ class VirtualRuntime(Runtime):
         if kernel.is_closed or self._process.exitcode is not None:
             return
         first_line = without_paths(text.partition("\n")[0])
-        kernel.trace.add(kernel.now_ns, self._process.name, f"note.{topic}", "", first_line)
+        self._machine.operation(f"note.{topic}", "", first_line)
 
     @property
     def session(self) -> str:

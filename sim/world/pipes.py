@@ -119,6 +119,20 @@ class VirtualEndpoint(FramedEndpoint):
         """Return this end as another process has it."""
         return VirtualEndpoint(self._machine, self._pipe, self.name, pid)
 
+    def send(self, frame: bytes) -> bool:
+        """Take a frame for sending; False if an earlier one has not left yet."""
+        is_taken = super().send(frame)
+        if is_taken and self._machine.on_frame is not None:
+            self._machine.on_frame("send", self.name, frame)
+        return is_taken
+
+    def receive(self) -> bytes | None:
+        """Return the next whole frame, or None if none is there."""
+        frame = super().receive()
+        if frame is not None and self._machine.on_frame is not None:
+            self._machine.on_frame("receive", self.name, frame)
+        return frame
+
     def _write(self, data: memoryview) -> int:
         if not self.is_open:
             raise OSError("it is closed")

@@ -15,10 +15,64 @@ from sim.world.schedules import Deviation
 from sim.world.trace import Step, Trace
 
 VERSION = 1
+ROUTER = "MagScope"
+DOINGS = ("send", "flood", "post", "send_bad", "stall", "quit", "interrupt")
 
 
 class FailureFileError(ValueError):
     """A file that replays nothing; the text says why."""
+
+
+@dataclass(frozen=True)
+class Action:
+    """Something that somebody does in a run, at a virtual time.
+
+    A *probe*, a small manager `Probe-1`, `Probe-2`, … that the world adds to the system, may
+
+    - `send` a `Message(to, meth, *args)`,
+    - `flood`: send so many of them in a row (`args` is the number, and what each one carries),
+    - `post` the bytes that `args` has in hexadecimal, whatever they are,
+    - `send_bad`: send something that is no message, of the kind that `meth` names,
+    - `stall`: not read its messages for so many seconds (`args`),
+    - `quit`.
+
+    `MagScope` may `interrupt`: Ctrl-C is pressed.
+
+    Attributes:
+        at_s: Virtual seconds from the world's beginning; before the system is up, then.
+        process: Who does it.
+        do: What.
+        to: The receiver of a message.
+        meth: Its method; or which bad message.
+        args: Its arguments, as JSON has them.
+    """
+
+    at_s: float
+    process: str
+    do: str
+    to: str = ""
+    meth: str = ""
+    args: tuple[Any, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.do not in DOINGS:
+            raise ValueError(f"action {self.do!r}: choose one of {', '.join(DOINGS)}")
+        if (self.do == "interrupt") != (self.process == ROUTER):
+            raise ValueError(f"{self.process} can not {self.do}: {ROUTER} can be interrupted alone")
+        if not 0 <= self.at_s < 1e6:
+            raise ValueError(f"{self.do} of {self.process!r}: at_s = {self.at_s} is no time")
+
+    def __str__(self) -> str:
+        what = {
+            "send": f"sends {self.to}.{self.meth}{self.args}",
+            "flood": f"sends {self.to}.{self.meth} {self.args[:1]} times",
+            "post": f"writes {self.args} into its pipe",
+            "send_bad": f"sends {self.to} a message that is {self.meth}",
+            "stall": f"does not read for {self.args} s",
+            "quit": "quits",
+            "interrupt": "is told to end by Ctrl-C",
+        }[self.do]
+        return f"{self.process} {what} at {self.at_s:g} s"
 
 
 @dataclass(frozen=True)
@@ -31,6 +85,9 @@ class Workload:
         for_s: When the system ends by itself, in virtual seconds.
         script: The script's text; empty for none.
         patch_time: Whether code from outside has the world's time instead of the wall clock's.
+        actions: What is done meanwhile.
+        start_method: `fork` or `spawn`.
+        records: Whether all is recorded, into a directory of the moment.
     """
 
     rig: str = ""
@@ -38,6 +95,9 @@ class Workload:
     for_s: float = 10.0
     script: str = ""
     patch_time: bool = False
+    actions: tuple[Action, ...] = ()
+    start_method: str = "fork"
+    records: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,15 +109,17 @@ class Plan:
     deviations: tuple[Deviation, ...] = ()
 
     @property
-    def causes(self) -> list[Fault | Deviation]:
+    def causes(self) -> "list[Cause]":
         """What makes the run differ from one in which nothing is unusual."""
-        return [*self.faults, *self.deviations]
+        return [*self.workload.actions, *self.faults, *self.deviations]
 
-    def with_causes(self, causes: Iterable[Fault | Deviation]) -> "Plan":
+    def with_causes(self, causes: "Iterable[Cause]") -> "Plan":
         """Return the plan with these causes and no others."""
         causes = list(causes)
+        actions = tuple(c for c in causes if isinstance(c, Action))
         return replace(
             self,
+            workload=replace(self.workload, actions=actions),
             faults=FaultPlan(tuple(c for c in causes if isinstance(c, Fault))),
             deviations=tuple(c for c in causes if isinstance(c, Deviation)),
         )
@@ -82,12 +144,20 @@ class Plan:
             )
         try:
             return cls(
-                Workload(**data["workload"]),
+                _workload(data["workload"]),
                 FaultPlan.from_json({"version": 1, "faults": data["faults"]}),
                 tuple(Deviation(*item) for item in data["deviations"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise FailureFileError(f"it is no plan: {error}") from error
+
+
+Cause = Action | Fault | Deviation
+
+
+def _workload(data: dict[str, Any]) -> Workload:
+    actions = [{**item, "args": tuple(item.get("args", ()))} for item in data.get("actions", ())]
+    return Workload(**{**data, "actions": tuple(Action(**item) for item in actions)})
 
 
 @dataclass(frozen=True)

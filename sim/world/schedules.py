@@ -1,6 +1,6 @@
 """Schedules: where a run deviates from first-in-first-out, and the record of where it did."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,10 +21,19 @@ class Deviation:
     choice: int = 0
 
 
+class Named(Protocol):
+    """A task that is ready, by the name of its process."""
+
+    name: str
+
+
+Ready = Collection[Named]  # in the order in which they became so
+
+
 class Chooser(Protocol):
     """Decides whether to deviate, and keeps no record."""
 
-    def choose(self, process: str, site: str, hit: int, ready: int) -> int | None:
+    def choose(self, process: str, site: str, hit: int, ready: Ready) -> int | None:
         """Return which of the ready tasks runs first; None: the one that runs goes on."""
 
 
@@ -40,7 +49,7 @@ class Recorder:
         """The deviations of a record that the run did not come to."""
         return list(getattr(self._chooser, "left", {}).values())
 
-    def preempt(self, process: str, site: str, hit: int, ready: int) -> int | None:
+    def preempt(self, process: str, site: str, hit: int, ready: Ready) -> int | None:
         """Return which of the ready tasks runs first; None: the one that runs goes on."""
         choice = self._chooser.choose(process, site, hit, ready)
         if choice is not None:
@@ -51,7 +60,7 @@ class Recorder:
 class Fifo:
     """Never deviates: tasks run until they wait, in the order in which they became ready."""
 
-    def choose(self, process: str, site: str, hit: int, ready: int) -> None:
+    def choose(self, process: str, site: str, hit: int, ready: Ready) -> None:
         """Let the one that runs go on."""
 
 
@@ -65,10 +74,10 @@ class Replay:
     def __init__(self, deviations: Iterable[Deviation]) -> None:
         self.left = {(d.process, d.site, d.hit): d for d in deviations}
 
-    def choose(self, process: str, site: str, hit: int, ready: int) -> int | None:
+    def choose(self, process: str, site: str, hit: int, ready: Ready) -> int | None:
         """Return what the record says of this operation."""
         found = self.left.pop((process, site, hit), None) if self.left else None
-        return None if found is None else min(found.choice, ready - 1)
+        return None if found is None else min(found.choice, len(ready) - 1)
 
 
 class Bits:
@@ -92,33 +101,41 @@ class Random:
         self._bits = Bits(seed)
         self._one_in = one_in
 
-    def choose(self, process: str, site: str, hit: int, ready: int) -> int | None:
+    def choose(self, process: str, site: str, hit: int, ready: Ready) -> int | None:
         """Throw the dice."""
         if self._bits.below(self._one_in):
             return None
-        return self._bits.below(ready)
+        return self._bits.below(len(ready))
 
 
 class Pct:
     """Priorities drawn at random, and lowered at `depth - 1` operations (Burckhardt et al., 2010).
 
-    The ready tasks are known here by their number alone, so a priority belongs to the process at
-    whose operation the choice is made: one of low priority gives way at each of its operations.
+    At each operation the process of the highest priority goes on: the one that runs, or another
+    that is ready. Workers and managers of a later generation draw priorities of their own.
     """
 
-    def __init__(self, seed: int, depth: int = 3, operations: int = 20_000) -> None:
+    def __init__(self, seed: int, depth: int = 3, operations: int = 3_000) -> None:
         self._bits = Bits(seed)
         self._priorities: dict[str, int] = {}
         self._changes = {self._bits.below(operations) for _ in range(depth - 1)}
         self._count = 0
 
-    def choose(self, process: str, site: str, hit: int, ready: int) -> int | None:
-        """Give way if the process' priority is low."""
+    def choose(self, process: str, site: str, hit: int, ready: Ready) -> int | None:
+        """Give way to a process of higher priority."""
         self._count += 1
-        priority = self._priorities.setdefault(process, self._bits.below(1000))
         if self._count in self._changes:
-            priority = self._priorities[process] = -1
-        return 0 if priority < 0 or (priority < 200 and not self._bits.below(8)) else None
+            self._priorities[process] = -self._count
+        mine = self._priority(process)
+        others = [self._priority(task.name) for task in ready]
+        highest = max(others)
+        return others.index(highest) if highest > mine else None
+
+    def _priority(self, process: str) -> int:
+        found = self._priorities.get(process)
+        if found is None:
+            found = self._priorities[process] = self._bits.below(1 << 30)
+        return found
 
 
 class Pos:
@@ -127,10 +144,10 @@ class Pos:
     def __init__(self, seed: int) -> None:
         self._bits = Bits(seed)
 
-    def choose(self, process: str, site: str, hit: int, ready: int) -> int | None:
+    def choose(self, process: str, site: str, hit: int, ready: Ready) -> int | None:
         """Let the highest of the priorities, drawn afresh, run first."""
         mine = self._bits.below(1 << 16)
-        others = [self._bits.below(1 << 16) for _ in range(min(ready, 8))]
+        others = [self._bits.below(1 << 16) for _ in range(min(len(ready), 8))]
         highest = max(others)
         return others.index(highest) if highest > mine and not mine % 4 else None
 
@@ -142,11 +159,11 @@ class Jitter:
         self._bits = Bits(seed)
         self._left = 0
 
-    def choose(self, process: str, site: str, hit: int, ready: int) -> int | None:
+    def choose(self, process: str, site: str, hit: int, ready: Ready) -> int | None:
         """Begin a burst once in a while, and throw the dice within it."""
         if self._left:
             self._left -= 1
-            return None if self._bits.below(3) else self._bits.below(ready)
+            return None if self._bits.below(3) else self._bits.below(len(ready))
         self._left = 0 if self._bits.below(200) else 30
         return None
 

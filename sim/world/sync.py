@@ -1,9 +1,10 @@
 """Locks, numbers, events and memory that the processes of a world share."""
 
 import contextlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from magscope.runtime.base import Event, Lock, SharedMemory, Value
+from magscope.runtime.base import Event, Lock, SharedMemory, Value, Words
 from sim.world.kernel import Waitable
 
 if TYPE_CHECKING:
@@ -98,6 +99,24 @@ class VirtualEvent(Event):
         self.word.value = 0
 
 
+class VirtualWords:
+    """Words of shared memory: to store one is an operation, before which others may come."""
+
+    def __init__(self, machine: "Machine", block: str, names: Sequence[str], words: Words) -> None:
+        self._machine = machine
+        self._block = block
+        self._names = tuple(names)
+        self._words = words
+        self.release = words.release
+
+    def __getitem__(self, index: int, /) -> int:
+        return self._words[index]
+
+    def __setitem__(self, index: int, number: int, /) -> None:
+        self._machine.operation("memory.set", self._block, f"{self._names[index]}={number}")
+        self._words[index] = number
+
+
 class VirtualMemory(SharedMemory):
     """A process' hold on a named block of bytes."""
 
@@ -110,6 +129,10 @@ class VirtualMemory(SharedMemory):
         self._is_unlinked = False
         self.name = key[1]
         self.buf = memoryview(block)
+
+    def words(self, names: Sequence[str]) -> Words:
+        """Return the block's first words; storing one is an operation."""
+        return VirtualWords(self._machine, self.name, names, super().words(names))
 
     def close(self) -> None:
         """Let go of the block; it lives on while an array still views it."""

@@ -1,5 +1,6 @@
 """The ordered list of everything that happened in a world, and its hash."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import NamedTuple
@@ -52,6 +53,7 @@ class Trace:
         self.marks: list[Mark] = []
         self.count = 0
         self._keep = keep
+        self._observers: dict[str, list[Callable[[Step], None]]] = {}
         self._hash = blake2b(digest_size=16)
         self._batch: list[str] = []
 
@@ -59,10 +61,19 @@ class Trace:
         """Take down a step."""
         self.count += 1
         self._batch.append(f"{t_ns}\x1f{process}\x1f{site}\x1f{obj}\x1f{detail}\x1e")
-        if self._keep:
-            self.steps.append(Step(t_ns, process, site, obj, detail))
+        observers = self._observers.get(site)
+        if self._keep or observers is not None:
+            step = Step(t_ns, process, site, obj, detail)
+            if self._keep:
+                self.steps.append(step)
+            for observe in observers or ():
+                observe(step)
         if len(self._batch) >= _BATCH:
             self._flush()
+
+    def observe(self, site: str, observer: Callable[[Step], None]) -> None:
+        """Let every step of a site be seen, before it takes effect."""
+        self._observers.setdefault(site, []).append(observer)
 
     @property
     def hash(self) -> str:

@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,14 +12,18 @@ from typing import Any
 from hal.clock import NS_PER_S
 from magscope.report import FrameAccount, SessionReport
 from magscope.rig import RigFile, load_rig, read_rig, to_toml
+from magscope.runtime import current
 from magscope.scope import MagScope
 from sim.faults import Fault, FaultPlan
+from sim.properties import ALL, Property
 from sim.world import schedules
 from sim.world.injection import Injector
-from sim.world.kernel import Deadlock, Kernel
+from sim.world.kernel import Deadlock, Kernel, WorldError
 from sim.world.machine import Machine, VirtualProcess
 from sim.world.minimise import ddmin
-from sim.world.plan import Failure, Plan, Workload
+from sim.world.monitor import Monitor
+from sim.world.plan import ROUTER, Action, Cause, Failure, Plan, Workload
+from sim.world.probe import Probe
 from sim.world.purity import Watch
 from sim.world.trace import Trace
 
@@ -39,6 +45,7 @@ class Outcome:
         plan: What gives this run again.
         struck: The faults that struck.
         unreached: The faults and deviations whose moment did not come.
+        reached: The rare states that the run came through.
     """
 
     trace_hash: str
@@ -52,10 +59,17 @@ class Outcome:
     plan: Plan = field(default_factory=Plan)
     struck: tuple[Fault, ...] = ()
     unreached: tuple[Fault | schedules.Deviation, ...] = ()
+    reached: frozenset[str] = frozenset()
 
     def failure(self) -> Failure:
-        """Return what replays this run, whose first violation is what failed."""
-        return Failure.of(self.plan, self.violations[0], self.trace)
+        """Return what replays this run up to its first violation; it is run once more for that."""
+        again = run_plan(self.plan, stop_at_violation=True)
+        if not again.violations:
+            raise WorldError(
+                f"the run violates {self.violations[0]!r}, and does not when it is run again: "
+                "something in it hangs on the world outside"
+            )
+        return Failure.of(self.plan, again.violations[0], again.trace)
 
 
 class World:
@@ -68,6 +82,10 @@ class World:
         schedule: `fifo`, `random`, `pos`, `pct(d)`, `jitter`, or a chooser of one's own.
         for_s: Let the system end by itself after so many virtual seconds.
         script: Run this script once the system is up.
+        record: Record into this directory.
+        actions: What is done meanwhile, by probes that are added for it.
+        prepare: Called with the system before it starts: to add managers and devices of one's own.
+        properties: What is watched; all there are if None.
         start_method: `fork` or `spawn`.
         keep_trace: Whether the steps are kept, or their hash alone.
         rig_text: The text of the rig file, where it is not to be read from the file itself.
@@ -85,6 +103,9 @@ class World:
         for_s: float | None = None,
         script: Path | None = None,
         record: Path | None = None,
+        actions: Iterable[Action] = (),
+        prepare: Callable[[MagScope], None] | None = None,
+        properties: Iterable[type[Property]] | None = None,
         start_method: str = "fork",
         keep_trace: bool = True,
         rig_text: str | None = None,
@@ -92,9 +113,6 @@ class World:
     ) -> None:
         self.rig = rig if isinstance(rig, RigFile) else load_rig(rig)
         self._rig_text = rig_text if rig is not None else ""
-        if self._rig_text is None:
-            path = self.rig.path
-            self._rig_text = path.read_text("utf-8-sig") if path else to_toml(self.rig)
         self.seed = seed
         self.trace = Trace(keep=keep_trace)
         chooser = schedules.make(schedule, seed) if isinstance(schedule, str) else schedule
@@ -104,19 +122,32 @@ class World:
         self.machine = Machine(self.kernel, start_method=start_method)
         self.faults = FaultPlan.of(faults)
         self.injector = Injector(self.machine, self.faults)
+        self.monitor = Monitor()
         self.scope: MagScope | None = None
         self.report: SessionReport | None = None
         self.problems: list[str] = []
-        self._for_s, self._script, self._record = for_s, script, record
+        self.actions = tuple(actions)
+        self._prepare = prepare
+        self._for_s, self._script, self.record = for_s, script, record
         self._script_text = script.read_text("utf-8") if script and script.is_file() else ""
         self._began_s = time.perf_counter()
-        self.router: VirtualProcess = self.machine.launch("MagScope", self._run_router)
+        self.monitor.watch(self, ALL if properties is None else properties)
+        self.router: VirtualProcess = self.machine.launch(ROUTER, self._run_router)
+        for action in self.actions:
+            if action.do == "interrupt":
+                self.kernel.at(int(action.at_s * NS_PER_S), self.stop)
 
     def _run_router(self, _: VirtualProcess) -> None:
         self.scope = scope = MagScope(self.rig, seed=self.seed)
         scope.run_for_s, scope.script_path, scope.record_dir = (
-            self._for_s, self._script, self._record,
+            self._for_s, self._script, self.record,
         )  # fmt: skip
+        zero_ns = current().clock.monotonic_ns() - self.kernel.now_ns
+        for name in sorted({action.process for action in self.actions} - {ROUTER}):
+            its = [action for action in self.actions if action.process == name]
+            scope.add_manager(Probe(name, its, zero_ns))
+        if self._prepare is not None:
+            self._prepare(scope)
         scope.start()
         self.report = scope.report
 
@@ -128,7 +159,7 @@ class World:
     @property
     def has_ended(self) -> bool:
         """Whether every process has ended."""
-        return all(p.exitcode is not None for p in self.machine.processes.values())
+        return self.machine.living == 0
 
     def run_until(self, condition: Callable[[], Any], timeout_s: float = 60.0) -> bool:
         """Run until a condition holds; False if it did not within so many virtual seconds."""
@@ -165,35 +196,30 @@ class World:
         """End every fault that lasts, and let none strike any more."""
         self.injector.heal()
 
-    def finish(self, within_s: float = END_S) -> Outcome:
-        """Run until every process has ended, and say what came of it."""
-        if not self.run_until(lambda: self.has_ended, within_s):
+    def finish(self, within_s: float = END_S, *, stop_at_violation: bool = False) -> Outcome:
+        """Run until every process has ended, and say what came of it.
+
+        Args:
+            within_s: When to press Ctrl-C, in virtual seconds from now.
+            stop_at_violation: End the world as soon as a property does not hold.
+        """
+
+        def is_over() -> bool:
+            return stop_at_violation and bool(self.monitor.violations)
+
+        if not self.run_until(lambda: self.has_ended or is_over(), within_s):
             self.stop()
-            self.run_until(lambda: self.has_ended, END_S)
-        for process in self.machine.processes.values():
-            if process.exitcode is None:
-                self.problems.append(f"S1: {process.name} still runs {END_S:g} s after the end")
-        self.problems += [f"{name} failed: {words}" for name, words in self.machine.crashes]
-        left = sorted({name for _, name in self.machine.memory})
-        if left and self.has_ended:
-            self.problems.append(f"S3: shared memory is left: {', '.join(left)}")
+            self.run_until(lambda: self.has_ended or is_over(), END_S)
+        is_cut_short = is_over() and not self.has_ended
+        if not is_cut_short:
+            self._look_at_the_end()
         with self.watch:
-            self.kernel.close()
+            self.machine.close()
         report = self.report or SessionReport()
-        if self.report is not None and not report.frames.balances:
-            self.problems.append(f"B1: the account does not balance: {report.frames}")
-        if not self.injector.struck and self.report is not None:
-            self.problems += [f"S5: without any fault: {error}" for error in report.errors]
-        elif self.report is not None:  # what a fault leads to is an error, but no exception
-            self.problems += [
-                f"{line.source} failed: {line.text}"
-                for line in report.log
-                if line.level == "error" and "\nTraceback (most recent call last)" in line.text
-            ]
         return Outcome(
             trace_hash=self.trace.hash,
             trace=self.trace,
-            violations=(*self.watch.violations, *self.problems),
+            violations=(*self.watch.violations, *self.monitor.violations, *self.problems),
             account=report.frames,
             report=report,
             virtual_s=self.now_s,
@@ -202,15 +228,45 @@ class World:
             plan=self._plan(),
             struck=tuple(self.injector.struck),
             unreached=(*self.injector.unreached, *self.schedule.unreached),
+            reached=frozenset(self.monitor.reached),
         )
 
+    def _look_at_the_end(self) -> None:
+        self.monitor.end()
+        for process in self.machine.processes.values():
+            if process.exitcode is None:
+                self.problems.append(f"S1: {process.name} still runs {END_S:g} s after the end")
+        self.problems += [f"{name} failed: {words}" for name, words in self.machine.crashes]
+        left = sorted({name for _, name in self.machine.memory})
+        if left and self.has_ended:
+            self.problems.append(f"S3: shared memory is left: {', '.join(left)}")
+        if self.report is None:
+            return
+        if not self.report.frames.balances:
+            self.problems.append(f"B1: the account does not balance: {self.report.frames}")
+        if not self.injector.struck and not self.actions:
+            self.problems += [f"S5: without any fault: {error}" for error in self.report.errors]
+        else:  # what a fault leads to is an error, but no exception
+            self.problems += [
+                f"{line.source} failed: {line.text}"
+                for line in self.report.log
+                if line.level == "error" and "\nTraceback (most recent call last)" in line.text
+            ]
+
     def _plan(self) -> Plan:
+        text = self._rig_text
+        if text is None:
+            path = self.rig.path
+            text = path.read_text("utf-8-sig") if path else to_toml(self.rig)
         workload = Workload(
-            self._rig_text or "",
-            self.seed,
-            self._for_s or 0.0,
-            self._script_text,
-            self.watch.patch_time,
+            rig=text,
+            seed=self.seed,
+            for_s=self._for_s or 0.0,
+            script=self._script_text,
+            patch_time=self.watch.patch_time,
+            actions=self.actions,
+            start_method=self.machine.start_method,
+            records=self.record is not None,
         )
         return Plan(workload, self.faults, tuple(self.schedule.deviations))
 
@@ -218,64 +274,82 @@ class World:
 def run(
     rig: RigFile | Path | None = None,
     *,
-    seed: int = 0,
-    faults: FaultPlan | Iterable[Fault] | None = None,
     for_s: float = 10.0,
-    schedule: str | schedules.Chooser = "fifo",
-    script: Path | None = None,
-    record: Path | None = None,
-    keep_trace: bool = True,
-    rig_text: str | None = None,
-    patch_time: bool = False,
+    stop_at_violation: bool = False,
+    **options: Any,
 ) -> Outcome:
     """Run the system for so many virtual seconds, let it quit, and say what came of it.
 
-    The arguments are those of `World`.
+    The options are those of `World`.
     """
-    world = World(
-        rig,
-        seed=seed,
-        faults=faults,
-        schedule=schedule,
-        for_s=for_s,
-        script=script,
-        record=record,
-        keep_trace=keep_trace,
-        rig_text=rig_text,
-        patch_time=patch_time,
-    )
-    return world.finish(for_s + END_S)
+    world = World(rig, for_s=for_s, **options)
+    return world.finish(for_s + END_S, stop_at_violation=stop_at_violation)
 
 
-def run_plan(plan: Plan, *, keep_trace: bool = True) -> Outcome:
-    """Run what a plan describes: the same plan gives the same trace."""
+@lru_cache(maxsize=64)
+def _rig(text: str) -> RigFile:
+    return read_rig(text, Path.cwd() / "rig.toml")
+
+
+def run_plan(
+    plan: Plan,
+    *,
+    schedule: str | schedules.Chooser | None = None,
+    keep_trace: bool = True,
+    stop_at_violation: bool = False,
+    **options: Any,
+) -> Outcome:
+    """Run what a plan describes: the same plan gives the same trace.
+
+    Args:
+        plan: The run.
+        schedule: Another schedule than the plan's own record of one.
+        keep_trace: Whether the steps are kept, or their hash alone.
+        stop_at_violation: End the world as soon as a property does not hold.
+        options: More of `World`.
+    """
     work = plan.workload
-    rig = read_rig(work.rig, Path.cwd() / "rig.toml") if work.rig else None
-    with TemporaryDirectory() as directory:
-        script = None
-        if work.script:
-            script = Path(directory) / "script.py"
+    with ExitStack() as stack:
+        script = directory = None
+        if work.script or work.records:
+            directory = Path(stack.enter_context(TemporaryDirectory()))
+        if work.script and directory is not None:
+            script = directory / "script.py"
             script.write_text(work.script, encoding="utf-8")
+        record = directory / "recording" if work.records and directory is not None else None
+        if record is not None:
+            record.mkdir()
         return run(
-            rig,
+            _rig(work.rig) if work.rig else None,
             seed=work.seed,
             faults=plan.faults,
             for_s=work.for_s,
-            schedule=schedules.Replay(plan.deviations),
+            schedule=schedules.Replay(plan.deviations) if schedule is None else schedule,
             script=script,
+            record=record,
+            actions=work.actions,
+            start_method=work.start_method,
             keep_trace=keep_trace,
             rig_text=work.rig,
             patch_time=work.patch_time,
+            stop_at_violation=stop_at_violation,
+            **options,
         )
 
 
-def minimised(outcome: Outcome, *, most_runs: int = 300) -> tuple[Outcome, int]:
-    """Return a run with the fewest faults and deviations that violates the same, and the runs."""
-    identity = outcome.violations[0].partition(":")[0]
+def kind_of(violation: str) -> str:
+    """Return what was violated: the property's id, or who failed."""
+    return violation.partition(":")[0]
 
-    def fails(causes: Sequence[Fault | schedules.Deviation]) -> bool:
-        again = run_plan(outcome.plan.with_causes(causes), keep_trace=False)
-        return any(v.partition(":")[0] == identity for v in again.violations)
+
+def minimised(outcome: Outcome, *, most_runs: int = 300) -> tuple[Outcome, int]:
+    """Return a run with the fewest causes that violates the same, up to there, and the runs."""
+    kind = kind_of(outcome.violations[0])
+
+    def fails(causes: Sequence[Cause]) -> bool:
+        plan = outcome.plan.with_causes(causes)
+        again = run_plan(plan, keep_trace=False, stop_at_violation=True)
+        return kind in map(kind_of, again.violations)
 
     causes, runs = ddmin(outcome.plan.causes, fails, most_runs=most_runs)
-    return run_plan(outcome.plan.with_causes(causes)), runs
+    return run_plan(outcome.plan.with_causes(causes), stop_at_violation=True), runs

@@ -1,0 +1,213 @@
+"""Trials drawn from a seed: a small rig, what is done with it, what goes wrong, and a schedule.
+
+Each trial has its own subset of all that can be drawn, so that features that hide one another's
+mistakes are apart in some trials (swarm testing: Groce et al., 2012).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from sim.faults import FaultPlan
+from sim.faults.swarm import draw_faults
+from sim.world.plan import Action, Plan, Workload
+from sim.world.probe import BAD_MESSAGES
+from sim.world.schedules import Bits
+from sim.world.world import Outcome, run_plan
+
+STRATEGIES = ("fifo", "random", "pos", "pct(3)", "jitter")
+# Most mistakes need no schedule of their own: a fault alone brings them out.
+_PORTFOLIO = ("fifo", "fifo", "random", "random", "pos", "pct(3)", "jitter")
+_MANAGERS = (
+    "CameraManager", "VideoProcessorManager", "RecordingManager", "BeadLockManager",
+    "ZLutManager", "ScriptManager",
+)  # fmt: skip
+_LENGTHS_S = (0.3, 1.0, 2.0, 3.0)
+_DRIVERS = {"focus": "sim.focus", "magnet_height": "sim.magnet-height"}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A run to be done.
+
+    Attributes:
+        seed: What it was drawn from.
+        workload: The rig, and what is done with it.
+        faults: What goes wrong.
+        schedule: One of `STRATEGIES`.
+    """
+
+    seed: int
+    workload: Workload
+    faults: FaultPlan = field(default_factory=FaultPlan)
+    schedule: str = "fifo"
+
+    @property
+    def plan(self) -> Plan:
+        """The run without what its schedule will deviate."""
+        return Plan(self.workload, self.faults)
+
+
+def draw(seed: int, strategy: str = "portfolio") -> Trial:
+    """Return the trial of a seed.
+
+    Args:
+        seed: Any whole number from 0.
+        strategy: `portfolio`, one schedule's name, `happy` (nothing unusual is done or goes wrong),
+            or `plain` (first-in-first-out, and faults alone).
+    """
+    bits = Bits(seed)
+    rig, processes = _rig(bits)
+    for_s = _one_of(bits, _LENGTHS_S)
+    schedule = _one_of(bits, _PORTFOLIO)
+    actions = _actions(bits, for_s)
+    faults = draw_faults(bits, processes, None, for_s) if bits.below(6) else FaultPlan()
+    if strategy != "portfolio":
+        schedule = strategy if strategy in STRATEGIES else "fifo"
+    if strategy in ("happy", "plain"):
+        actions = ()
+    if strategy == "happy":
+        faults = FaultPlan()
+    workload = Workload(
+        rig=rig,
+        seed=seed,
+        for_s=for_s,
+        actions=actions,
+        start_method="spawn" if bits.below(4) == 0 else "fork",
+        records=bits.below(5) == 0,
+    )
+    return Trial(seed, workload, faults, schedule)
+
+
+def run_trial(trial: Trial, *, keep_trace: bool = False, **options: Any) -> Outcome:
+    """Run a trial; the options are those of `run_plan`."""
+    return run_plan(trial.plan, schedule=trial.schedule, keep_trace=keep_trace, **options)
+
+
+def _one_of(bits: Bits, choices: Sequence[Any]) -> Any:
+    return choices[bits.below(len(choices))]
+
+
+def _rig(bits: Bits) -> tuple[str, tuple[str, ...]]:
+    """Return a rig file's text, and the names of the processes of its system."""
+    workers = 1 + bits.below(3)
+    motors = _one_of(bits, ((), (), ("focus",), ("focus", "magnet_height")))
+    text = _rig_text(
+        framerate_hz=_one_of(bits, (50, 100, 200)),
+        n_images=_one_of(bits, (5, 10, 20)),
+        n_stacks=_one_of(bits, (2, 3, 5)),
+        workers=workers,
+        motors=motors,
+        is_on=bits.below(8) > 0,
+    )
+    names = [f"VideoWorker-{n + 1}" for n in range(workers)]
+    return text, ("MagScope", *_MANAGERS, *motors, *names, "Probe-1")
+
+
+@lru_cache(maxsize=1024)
+def _rig_text(
+    *,
+    framerate_hz: int,
+    n_images: int,
+    n_stacks: int,
+    workers: int,
+    motors: tuple[str, ...],
+    is_on: bool,
+) -> str:
+    tables = "".join(f'[motors.{name}]\ndriver = "{_DRIVERS[name]}"\n' for name in motors)
+    return f"""[camera]
+driver = "sim.devices.truth:TruthCamera"
+options = {{ n_tethered = 1, framerate_hz = {framerate_hz} }}
+[motors]
+{tables}[beads]
+rois = [[0, 16, 0, 16]]
+roi_px = 16
+tracker = "sim.truth_tracker:read_truth"
+[acquisition]
+on = {str(is_on).lower()}
+[settings]
+"video processors n" = {workers}
+"video buffer n images" = {n_images}
+"video buffer n stacks" = {n_stacks}
+"tracks max datapoints" = 1000
+"""
+
+
+def _actions(bits: Bits, for_s: float) -> tuple[Action, ...]:
+    """Return what probes do: 0 to 6 things, of a few kinds."""
+    if bits.below(4) == 0:
+        return ()
+    kinds = [kind for kind in _KINDS if bits.below(2)] or [_one_of(bits, _KINDS)]
+    actions = []
+    for _ in range(1 + bits.below(6)):
+        at_s = 0.0 if bits.below(6) == 0 else round(bits.below(1000) / 1000 * for_s * 1.2, 3)
+        actions.append(_one_of(bits, kinds)(bits, at_s, f"Probe-{1 + bits.below(2)}"))
+    return tuple(actions)
+
+
+def _ping(bits: Bits, at_s: float, who: str) -> Action:
+    to = _one_of(bits, ("Probe-1", "Probe-2", "Probe", "ManagerProcessBase"))
+    meth = "set_acquisition_mode" if to == "ManagerProcessBase" else "hear"
+    return Action(at_s, who, "send", to, meth, ("track",))
+
+
+def _flood(bits: Bits, at_s: float, who: str) -> Action:
+    text = "x" * _one_of(bits, (1, 100, 10_000))
+    to = _one_of(bits, ("Probe-1", "Probe-2"))
+    return Action(at_s, who, "flood", to, "hear", (_one_of(bits, (10, 100, 300)), text))
+
+
+def _switch(bits: Bits, at_s: float, who: str) -> Action:
+    is_on = bool(bits.below(2))
+    return Action(at_s, who, "send", "ManagerProcessBase", "set_acquisition_on", (is_on,))
+
+
+def _mode(bits: Bits, at_s: float, who: str) -> Action:
+    mode = _one_of(bits, ("track", "crop-video", "full-video", "track-and-crop-video"))
+    return Action(at_s, who, "send", "ManagerProcessBase", "set_acquisition_mode", (mode,))
+
+
+def _bad(bits: Bits, at_s: float, who: str) -> Action:
+    if bits.below(3) == 0:
+        return Action(at_s, who, "post", args=(_one_of(bits, _BAD_BYTES),))
+    to = _one_of(bits, ("Probe-1", "Probe-2", "CameraManager", "Nobody", "ManagerProcessBase"))
+    return Action(at_s, who, "send_bad", to, _one_of(bits, BAD_MESSAGES))
+
+
+def _wrong(bits: Bits, at_s: float, who: str) -> Action:
+    to, meth, args = _one_of(bits, _WRONG_CALLS)
+    return Action(at_s, who, "send", to, meth, args)
+
+
+def _stall(bits: Bits, at_s: float, who: str) -> Action:
+    return Action(at_s, who, "stall", args=(_one_of(bits, (0.05, 0.5, 1.5)),))
+
+
+def _quit(bits: Bits, at_s: float, who: str) -> Action:
+    how = bits.below(4)
+    if how == 0:
+        return Action(at_s, who, "quit")
+    if how == 1:
+        return Action(at_s, "MagScope", "interrupt")
+    to = "ManagerProcessBase" if how == 2 else _one_of(bits, (*_MANAGERS, "Probe-2", "MagScope"))
+    return Action(at_s, who, "send", to, "quit")
+
+
+_KINDS: tuple[Callable[[Bits, float, str], Action], ...] = (
+    _ping, _flood, _switch, _mode, _bad, _wrong, _stall, _quit,
+)  # fmt: skip
+_BAD_BYTES = ("00", "ff" * 40, "4d61626309", "4d0a", "530a", "4c0a", "570a7b7d", "460a", "440a")
+_WRONG_CALLS: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
+    ("CameraManager", "set_acquisition_on", ()),
+    ("CameraManager", "set_camera_setting", ("framerate_hz", "fast")),
+    ("VideoProcessorManager", "set_acquisition_mode", ("no mode",)),
+    ("VideoProcessorManager", "set_zlut", ("no such file.txt",)),
+    ("ManagerProcessBase", "set_bead_rois", ([[0, 16, 0]],)),
+    ("ScriptManager", "start_script", ()),
+    ("ScriptManager", "terminate", ()),
+    ("Probe-2", "fail", ()),
+    ("MagScope", "set_settings", ({"magnification": "large"},)),
+    ("MagScope", "fly", ()),
+    ("Nobody", "hear", ()),
+)

@@ -1,0 +1,77 @@
+"""Shows a run to the properties that watch it, and collects what they say."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from sim.properties.base import FrameSeen, Property
+from sim.world.trace import Step
+
+if TYPE_CHECKING:
+    from sim.world.world import World
+
+
+class Monitor:
+    """Shows steps and frames to properties.
+
+    Attributes:
+        violations: What does not hold, in the order in which it was found; each once.
+        first_step: At which step the first one was found; None while all holds.
+        reached: The rare states that the run came through.
+    """
+
+    def __init__(self) -> None:
+        self.violations: list[str] = []
+        self.first_step: int | None = None
+        self.reached: set[str] = set()
+        self._properties: list[Property] = []
+        self._world: World
+
+    def watch(self, world: "World", properties: Iterable[type[Property]]) -> None:
+        """Let properties watch a world."""
+        self._world = world
+        self._properties = [make(world) for make in properties]
+        for watcher in self._properties:
+            for site in sorted(watcher.sites):
+                world.trace.observe(site, self._guarded(watcher))
+        self._frame_watchers = [p for p in self._properties if p.sees_frames]
+        if self._frame_watchers:
+            world.machine.on_frame = self._on_frame
+
+    def _guarded(self, watcher: Property):  # type: ignore[no-untyped-def]
+        def look(step: Step) -> None:
+            try:
+                watcher.step(step)
+            except Exception as error:  # must not look like a manager's own mistake
+                self._broken(watcher, error)
+
+        return look
+
+    def _on_frame(self, way: str, end: str, raw: bytes) -> None:
+        kernel = self._world.kernel
+        if kernel.current is None:
+            return
+        seen = FrameSeen(kernel.now_ns, kernel.current.name, way, end, raw)
+        for watcher in self._frame_watchers:
+            try:
+                watcher.frame(seen)
+            except Exception as error:
+                self._broken(watcher, error)
+
+    def end(self) -> None:
+        """Let every property look at the end."""
+        for watcher in self._properties:
+            try:
+                watcher.at_end()
+            except Exception as error:
+                self._broken(watcher, error)
+
+    def report(self, text: str) -> None:
+        """Take down a violation."""
+        if text in self.violations:
+            return
+        if self.first_step is None:
+            self.first_step = self._world.trace.count
+        self.violations.append(text)
+
+    def _broken(self, watcher: Property, error: Exception) -> None:
+        self.report(f"harness: the property {watcher.id} itself failed: {error!r}")
