@@ -1,17 +1,12 @@
 """The computer of a world: processes with memories of their own, and what they share."""
 
 import gc
-import io
 import itertools
 import mmap
-import multiprocessing
-import pickle
-import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from types import CellType, CodeType, FunctionType
 from typing import Any
 
 from greenlet import GreenletExit
@@ -23,6 +18,7 @@ from magscope.runtime.os_sync import WORDS
 from magscope.runtime.process import ProcessControl
 from sim.world.content import without_paths
 from sim.world.files import VirtualDisk
+from sim.world.handover import copied
 from sim.world.kernel import Kernel, Task, Waitable
 from sim.world.memory import OwnMemory, spaces_of
 from sim.world.pipes import CAPACITY_BYTES, Stream, VirtualBell, VirtualEndpoint
@@ -30,9 +26,6 @@ from sim.world.sync import VirtualEvent, VirtualLock, VirtualMemory, VirtualValu
 
 EPOCH_NS = 1_767_225_600 * NS_PER_S  # the first of January 2026, UTC
 SIGTERM, SIGKILL = 15, 9
-_KEY_TYPE = type(multiprocessing.current_process().authkey)
-HANDED_OVER = frozenset({VirtualEndpoint, VirtualBell, VirtualLock, VirtualValue})
-_PLAIN = frozenset({str, bytes, int, float, bool, type(None), tuple, list, dict})
 
 
 class VirtualProcess(Waitable, ProcessControl):
@@ -236,18 +229,16 @@ class Machine:
 
     def begin(self, process: RuntimeProcess, parent: VirtualProcess) -> VirtualProcess:
         """Start a process with a copy, in memory of its own, of the object that stands for it."""
-        buffer, code = io.BytesIO(), list[Any]()
-        _Pickler(buffer, self.start_method == "fork", code).dump(process)
-        buffer.seek(0)
         child = self.launch(process.name, lambda own: own.being.run(), parent)
         if spaces := spaces_of(process):
             child.task.memory = OwnMemory(spaces)
         child.is_daemon = bool(process.daemon)
-        if self.start_method == "fork":
+        is_forked = self.start_method == "fork"
+        if is_forked:
             for end in parent.ends:  # it keeps them open, and never uses them
                 end.hold(child.pid)
                 child.ends[end] = None
-        child.being = _Unpickler(buffer, self, child, code).load()
+        child.being = copied(process, is_forked, lambda name: self.find(name, child))
         child.being.control = process.control = child
         return child
 
@@ -259,68 +250,6 @@ class Machine:
             thing.hold(child.pid)
             child.ends[thing] = None
         return thing
-
-
-class _Pickler(pickle.Pickler):
-    """Copies what a child is given; a forked one is given functions that no module has, too."""
-
-    def __init__(self, file: Any, is_forked: bool, code: list[Any]) -> None:
-        super().__init__(file, pickle.HIGHEST_PROTOCOL)
-        self._is_forked = is_forked
-        self._code = code
-
-    def persistent_id(self, obj: Any) -> Any:
-        kind = type(obj)  # compared as it is: this is asked of every object of every process
-        if kind in _PLAIN:
-            return None
-        if kind in HANDED_OVER:
-            return ("thing", obj.name)
-        if kind is VirtualEvent:
-            return ("event", obj.word.name)
-        if kind is CodeType or (issubclass(kind, type) and self._is_local(obj)):
-            self._code.append(obj)
-            return ("code", len(self._code) - 1)
-        return None
-
-    def _is_local(self, obj: Any) -> bool:
-        return self._is_forked and "<" in obj.__qualname__
-
-    def reducer_override(self, obj: Any) -> Any:
-        if type(obj) is FunctionType and self._is_local(obj):
-            cells = obj.__closure__ or ()
-            parts = (obj.__code__, obj.__module__, obj.__name__, obj.__defaults__, len(cells))
-            state = ([cell.cell_contents for cell in cells], obj.__kwdefaults__)
-            return _empty_function, parts, state, None, None, _fill_function
-        # The key of multiprocessing's own connections, which it lets nobody pickle but itself.
-        return (bytes, (bytes(obj),)) if type(obj) is _KEY_TYPE else NotImplemented
-
-
-class _Unpickler(pickle.Unpickler):
-    def __init__(self, file: Any, machine: Machine, child: VirtualProcess, code: list[Any]) -> None:
-        super().__init__(file)
-        self._machine = machine
-        self._child = child
-        self._code = code
-
-    def persistent_load(self, pid: Any) -> Any:
-        kind, name = pid
-        if kind == "code":
-            return self._code[name]
-        thing = self._machine.find(name, self._child)
-        return VirtualEvent(thing) if kind == "event" else thing
-
-
-def _empty_function(
-    code: CodeType, module: str, name: str, defaults: tuple | None, cells: int
-) -> FunctionType:
-    closure = tuple(CellType() for _ in range(cells))
-    return FunctionType(code, vars(sys.modules[module]), name, defaults, closure)
-
-
-def _fill_function(function: FunctionType, state: tuple[list[Any], dict[str, Any] | None]) -> None:
-    contents, function.__kwdefaults__ = state
-    for cell, value in zip(function.__closure__ or (), contents, strict=True):
-        cell.cell_contents = value
 
 
 class VirtualClock(Clock):

@@ -58,11 +58,8 @@ def spaces_of(thing: object) -> list[Space]:
         if isinstance(part, FunctionType):
             if _is_users(part.__module__):
                 spaces[sys.modules[part.__module__]] = None
-            continue
-        for cls in (part if isinstance(part, type) else type(part)).__mro__:
-            if _is_users(cls.__module__):
-                spaces[sys.modules[cls.__module__]] = None
-                spaces[cls] = None
+        else:
+            spaces.update(_spaces_of_class(part if isinstance(part, type) else type(part)))
     for module in [space for space in spaces if isinstance(space, ModuleType)]:
         for found in vars(module).values():
             if isinstance(found, type) and found.__module__ == module.__name__:
@@ -70,11 +67,21 @@ def spaces_of(thing: object) -> list[Space]:
     return list(spaces)
 
 
+@lru_cache(maxsize=4096)  # every process asks of every class it is made of
+def _spaces_of_class(kind: type) -> dict[Space, None]:
+    spaces: dict[Space, None] = {}
+    for cls in kind.__mro__:
+        if _is_users(cls.__module__):
+            spaces[sys.modules[cls.__module__]] = None
+            spaces[cls] = None
+    return spaces
+
+
 def _is_users(module: str) -> bool:
     return module in sys.modules and not _is_trusted(module)
 
 
-@lru_cache(maxsize=4096)  # every process asks of every class it is made of
+@lru_cache(maxsize=4096)
 def _is_trusted(module: str) -> bool:
     root = module.partition(".")[0]
     if root in _OURS or root in sys.stdlib_module_names:
