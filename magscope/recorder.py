@@ -13,8 +13,10 @@ from magscope.motors import MotorManager
 from magscope.processes import HEARTBEAT_S, ManagerProcessBase
 from magscope.protocol import Kind, pack
 from magscope.recording.batch import TracksBatch
+from magscope.recording.disk import cannot_write
+from magscope.recording.diskfile import DiskFile
 from magscope.recording.errors import RecordingError
-from magscope.recording.manifest import mark_ended
+from magscope.recording.manifest import ROUTER_DIED, mark_ended
 from magscope.recording.names import date_timestamp_str_ns
 from magscope.recording.repair import repair_directory
 from magscope.recording.tables import AnnotationFile, TelemetryFile
@@ -42,6 +44,7 @@ class RecordingManager(ManagerProcessBase):
         self._tracks: TracksFile | None = None
         self._earlier: dict[int, TracksFile] = {}
         self._recording = 0
+        self._directories: dict[Path, None] = {}
         self._files: dict[str, TelemetryFile | AnnotationFile] = {}
         self._file_paths: dict[Path, tuple[str, Callable[[], int]]] = {}
         self._annotation: tuple[str, tuple[str, ...]] = ("", ())
@@ -130,9 +133,13 @@ class RecordingManager(ManagerProcessBase):
         self.log("info", f"note: {text}")
         if self._tracks is None or self._acquisition_dir is None:
             return
-        moment = date_timestamp_str_ns(current().clock.now_ns())
-        with (self._acquisition_dir / "Notes.txt").open("a", encoding="utf-8") as file:
-            file.write(f"{moment}  {text}\n")
+        line = f"{date_timestamp_str_ns(current().clock.now_ns())}  {text}\n"
+        path = self._acquisition_dir / "Notes.txt"
+        try:
+            with DiskFile(path, "a") as file:
+                file.write(line.encode())
+        except OSError as error:
+            self.log("error", f"the note is in the log alone: {cannot_write(path, error)}")
 
     def _switch(self) -> None:
         directory = self._acquisition_dir
@@ -147,6 +154,7 @@ class RecordingManager(ManagerProcessBase):
                 recording_id=current().session,
                 file_start_ns=current().clock.now_ns(),
             )
+            self._directories[directory] = None
             self.send_control(pack(Kind.FILE, "directory", 0, payload=str(directory).encode()))
             self._note(self._tracks.path, "tracks", lambda: 0)
         except RecordingError as error:
@@ -233,17 +241,22 @@ class RecordingManager(ManagerProcessBase):
     def shutdown(self) -> None:
         """Write what has gathered and close the files; without a router, complete the manifest."""
         self._write_rows()
-        is_recording = self._tracks is not None
         self._close()
         self.recordings_complete(self._recording)
         for buffer in self._buffers.values():
             if overwritten := buffer.overwritten:
                 self.log("warning", f"{overwritten} rows of {buffer.name} were never recorded")
             buffer.close()
-        directory = self._acquisition_dir
-        if is_recording and directory is not None and current().owner_is_gone():
-            repair_directory(directory)
-            mark_ended(directory, "router died", ended_ns=current().clock.now_ns())
+        if self._directories and current().owner_is_gone():
+            self._end_for_router()
+
+    def _end_for_router(self) -> None:
+        for directory in self._directories:
+            try:
+                repair_directory(directory, is_alone=False)
+                mark_ended(directory, ROUTER_DIED, ended_ns=current().clock.now_ns())
+            except RecordingError as error:
+                self.log("error", str(error))
 
 
 def _columns(manager: HardwareManagerBase) -> tuple[str, ...]:

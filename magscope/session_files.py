@@ -1,5 +1,6 @@
 """The session's manifest: written at its start, completed at its end, whatever the end is."""
 
+import contextlib
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,7 +69,9 @@ class SessionRecord:
         )
         self._manifest = replace(self._manifest, devices=tuple(self._devices.values()))
         for directory in self._directories:
-            write_manifest(directory, self._manifest)
+            # At the end it is written once more, and whether that failed is reported.
+            with contextlib.suppress(RecordingError):
+                write_manifest(directory, self._manifest)
 
     def file(self, kind: str, rows: int, name: str) -> None:
         """Take note of a recorded file and of the rows in it so far."""
@@ -79,16 +82,31 @@ class SessionRecord:
         problems = []
         for directory in self._directories:
             try:
-                self._end(directory, report)
-            except RecordingError as error:
+                if not report.is_clean:
+                    problems += self._repair(directory)
+                self._end(directory, report, problems)
+            except OSError as error:
                 problems.append(str(error))
         return problems
 
-    def _end(self, directory: Path, report: SessionReport) -> None:
-        if any(process.outcome != "clean" for process in report.processes):
-            from magscope.recording.repair import repair_directory  # loads HDF5
+    def _repair(self, directory: Path) -> list[str]:
+        """Make every file whole; return what was lost, and what could not be done."""
+        from magscope.recording.repair import repair_directory  # loads HDF5
 
-            repair_directory(directory)
+        try:
+            repaired = repair_directory(directory)
+        except RecordingError as error:
+            return [str(error)]
+        for file in repaired:
+            if file.path.name in self._rows:
+                self._rows[file.path.name] = (self._rows[file.path.name][0], file.rows)
+        return [
+            f"{file.path.name}: the last append was not finished, {file.rows_cut} rows are lost"
+            for file in repaired
+            if file.rows_cut
+        ]
+
+    def _end(self, directory: Path, report: SessionReport, problems: list[str]) -> None:
         mark_ended(
             directory,
             "clean" if report.is_clean else "failed",
@@ -97,7 +115,7 @@ class SessionRecord:
             files=self._files(directory),
             frames=asdict(report.frames),
             processes=tuple(asdict(p) for p in report.processes),
-            errors=report.errors,
+            errors=(*report.errors, *problems),
         )
 
     def _files(self, directory: Path) -> tuple[FileRecord, ...]:

@@ -19,9 +19,17 @@ from typing import IO
 import h5py
 import numpy as np
 
-from magscope.recording.disk import cannot_write, check_directory, check_free_space, write_new
+from magscope.recording.disk import (
+    cannot_write,
+    check_directory,
+    check_free_space,
+    remove,
+    write_new,
+)
+from magscope.recording.diskfile import DiskFile
 from magscope.recording.errors import RecordingError
-from magscope.recording.superblock import clear_open_mark, open_for_patching, sealed
+from magscope.recording.superblock import clear_open_mark, sealed
+from magscope.runtime import current
 
 # Readable by HDF5 1.10 and later; pages keep each piece of metadata inside one page of the cache.
 _VERSIONS = ("v110", "v110")
@@ -79,25 +87,33 @@ class AppendFile:
         datasets: Sequence[Dataset],
     ) -> None:
         check_directory(path.parent)
-        check_free_space(path.parent, 2 * _GROWTH_BYTES)
+        check_free_space(path, 2 * _GROWTH_BYTES)
         self._layout = {dataset.name: dataset for dataset in datasets}
         self._datasets: dict[str, h5py.Dataset] = {}
         self._file: h5py.File | None = None
-        self._descriptor = -1
+        self._head: DiskFile | None = None
+        self._disk = current().disk
         # Whole before it has its name: a kill leaves no file that HDF5 can not read.
         image = _empty(group, attributes, datasets)
-        self.path = write_new(path, lambda partial: partial.write_bytes(image))
+        self.path = write_new(path, lambda partial: partial.write(image))
         try:
-            self._file = h5py.File(self.path, "r+", locking=False, libver=_VERSIONS)
-            self._file.swmr_mode = True
-            self._descriptor = open_for_patching(self.path)
-            self._inode = os.fstat(self._descriptor).st_ino
-            self._datasets = {name: self._file[group][name] for name in self._layout}
-            self._flush()
+            self._open(group)
         except (OSError, RuntimeError) as error:
             self._let_go()
-            self.path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                remove(self.path)
             raise cannot_write(self.path, error) from error
+
+    def _open(self, group: str) -> None:
+        self._head = DiskFile(self.path, "r+")
+        self._inode = self.path.stat().st_ino
+        self._disk.at("open", self.path)
+        self._file = h5py.File(self.path, "r+", locking=False, libver=_VERSIONS)
+        self._disk.keeps(self)
+        self._disk.at("write", self.path)
+        self._file.swmr_mode = True
+        self._datasets = {name: self._file[group][name] for name in self._layout}
+        self._flush()
 
     @property
     def is_open(self) -> bool:
@@ -107,7 +123,7 @@ class AppendFile:
     @property
     def size_bytes(self) -> int:
         """Bytes that the open file has now."""
-        return os.fstat(self._descriptor).st_size
+        return self._head.size_bytes if self._head is not None else 0
 
     def append(self, rows: Mapping[str, np.ndarray]) -> None:
         """Append rows to every dataset: all of them, or none that count.
@@ -123,18 +139,15 @@ class AppendFile:
             raise RecordingError(f"{self.path} is closed: start a new file")
         try:
             self._check_is_there()
-            check_free_space(self.path.parent, sum(r.nbytes for r in rows.values()) + _GROWTH_BYTES)
+            check_free_space(self.path, sum(r.nbytes for r in rows.values()) + _GROWTH_BYTES)
         except RecordingError:
             with contextlib.suppress(RecordingError):
                 self.close()  # the reserve is there so that this still works
             raise
         try:
             for is_index in (False, True):
-                self._extend(
-                    (name, rows[name])
-                    for name, dataset in self._layout.items()
-                    if dataset.is_index == is_index
-                )
+                names = [n for n, dataset in self._layout.items() if dataset.is_index == is_index]
+                self._extend({name: rows[name] for name in names})
                 self._flush()
         except (OSError, RuntimeError) as error:
             self._let_go()
@@ -150,31 +163,46 @@ class AppendFile:
             return
         try:
             self._flush()  # what may fail fails here, where the file can still be let go of
+            self._disk.at("close", self.path)
         except (OSError, RuntimeError) as error:
             self._let_go()
             raise cannot_write(self.path, error) from error
         self._file.close()
         self._release()
 
+    def abandon(self) -> None:
+        """Leave the file as a kill would, now, and write nothing more to it; idempotent."""
+        self._divert()
+        if self._head is not None:
+            self._head.abandon()
+
     def _let_go(self) -> None:
-        """Leave the file as it is now, and let HDF5 finish with a copy that nobody sees.
+        """Leave the file as it is now, but readable."""
+        self._divert()
+        self._release()
+
+    def _divert(self) -> None:
+        """Let HDF5 finish with a copy that nobody sees.
 
         HDF5 can not close a file that it can not write to: it fails, keeps the file, and ends the
         process with a segmentation fault when the datasets are collected. What is on disk is what a
         kill would have left, and so as good.
         """
-        if self._file is not None:
-            descriptor = self._file.id.get_vfd_handle()
+        self._disk.lets_go(self)
+        file, self._file = self._file, None
+        self._datasets = {}
+        if file is not None:
+            descriptor = file.id.get_vfd_handle()
             with _unnamed_file() as copy, os.fdopen(os.dup(descriptor), "rb") as original:
                 original.seek(0)
                 shutil.copyfileobj(original, copy)
                 copy.flush()
                 os.dup2(copy.fileno(), descriptor)
-            self._file.close()
-        self._release()
+            file.close()
 
-    def _extend(self, rows: Iterable[tuple[str, np.ndarray]]) -> None:
-        for name, new in rows:
+    def _extend(self, rows: Mapping[str, np.ndarray]) -> None:
+        self._disk.at("write", self.path, sum(new.nbytes for new in rows.values()))
+        for name, new in rows.items():
             dataset = self._datasets[name]
             n_before = dataset.shape[0]
             dataset.resize(n_before + len(new), axis=0)
@@ -182,8 +210,10 @@ class AppendFile:
 
     def _flush(self) -> None:
         assert self._file is not None
+        assert self._head is not None
+        self._disk.at("flush", self.path)
         self._file.flush()
-        clear_open_mark(self._descriptor)
+        clear_open_mark(self._head)
 
     def _check_is_there(self) -> None:
         try:
@@ -198,13 +228,15 @@ class AppendFile:
             )
 
     def _release(self) -> None:
+        self._disk.lets_go(self)
         self._file = None
         self._datasets = {}
-        if self._descriptor >= 0:
+        if self._head is not None:
             with contextlib.suppress(OSError):
-                clear_open_mark(self._descriptor)
-            os.close(self._descriptor)
-            self._descriptor = -1
+                clear_open_mark(self._head)
+            with contextlib.suppress(OSError):
+                self._head.close()
+            self._head = None
 
 
 def _unnamed_file() -> IO[bytes]:

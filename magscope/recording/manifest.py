@@ -137,7 +137,7 @@ def write_manifest(directory: Path | str, manifest: Manifest) -> Path:
     check_directory(directory)
     path = directory / FILE_NAME
     text = json.dumps(_plain(manifest), indent=2, ensure_ascii=False, default=str) + "\n"
-    replace_file(path, lambda partial: partial.write_bytes(text.encode()))
+    replace_file(path, text.encode())
     return path
 
 

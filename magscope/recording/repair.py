@@ -1,6 +1,5 @@
 """What a survivor does to the files of a writer that was killed: fast, and any number of times."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ import h5py
 
 from magscope.recording.appendfile import file_in_memory, image_of
 from magscope.recording.disk import remove_partial_files, replace_file
+from magscope.recording.diskfile import DiskFile
 from magscope.recording.errors import RecordingError
 from magscope.recording.superblock import make_readable
 
@@ -65,22 +65,32 @@ def repair(path: Path | str) -> Repaired:
     if lengths == whole:
         return found
     try:
-        replace_file(path, lambda partial: _copy_cut(path, partial, whole))
+        replace_file(path, _cut(path, whole))
     except RecordingError:
         return Repaired(path, found.rows, found.rows_cut, is_cut=False)
     return found
 
 
-def repair_directory(directory: Path | str) -> list[Repaired]:
+def repair_directory(directory: Path | str, *, is_alone: bool = True) -> list[Repaired]:
     """Repair every file of a recording, and remove what was left half written.
+
+    Args:
+        directory: The recording's directory.
+        is_alone: Whether nobody writes to it any more. If not, only files are repaired that grow:
+            their writer must be gone, while videos may still be written.
 
     Raises:
         RecordingError: A file can not be repaired; the others have been.
     """
     directory = Path(directory)
-    remove_partial_files(directory)
     repaired, errors = [], []
-    for path in sorted(directory.iterdir()):
+    try:
+        if is_alone:
+            remove_partial_files(directory)
+        paths = sorted(directory.iterdir())
+    except OSError as error:
+        raise RecordingError(f"can not repair {directory}: {error}") from error
+    for path in paths:
         if path.suffix in _FILE_KINDS:
             try:
                 repaired.append(repair(path))
@@ -122,7 +132,8 @@ def _whole_lengths(group: h5py.Group, lengths: Mapping[str, int]) -> dict[str, i
     return whole
 
 
-def _copy_cut(path: Path, partial: Path, lengths: Mapping[str, int]) -> None:
+def _cut(path: Path, lengths: Mapping[str, int]) -> bytes:
+    """Return what a file is to hold that is cut to so many rows of each dataset."""
     with h5py.File(path, "r", locking=False) as old, file_in_memory() as new:
         (name,) = old
         group = new.create_group(name)
@@ -136,7 +147,7 @@ def _copy_cut(path: Path, partial: Path, lengths: Mapping[str, int]) -> None:
             for first in range(0, n_rows, _BLOCK_ROWS):
                 part = slice(first, min(first + _BLOCK_ROWS, n_rows))
                 target[part] = source[part]
-        partial.write_bytes(image_of(new))
+        return image_of(new)
 
 
 def _copy_attributes(source: h5py.HLObject, target: h5py.HLObject) -> None:
@@ -149,5 +160,6 @@ def _repair_csv(path: Path) -> Repaired:
     content = path.read_bytes()
     end = content.rfind(b"\n") + 1
     if end < len(content):
-        os.truncate(path, end)
+        with DiskFile(path, "r+") as file:
+            file.truncate(end)
     return Repaired(path, max(content.count(b"\n") - 1, 0), int(end < len(content)))

@@ -5,9 +5,10 @@ although all that was flushed is whole. Here the mark is taken away. Layout: HDF
 Specification 3.0, section II.A, superblock version 3. Checksum: Jenkins' lookup3 (2006).
 """
 
-import os
 import struct
 from pathlib import Path
+
+from magscope.recording.diskfile import DiskFile
 
 _SIZE = 48
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -18,21 +19,16 @@ _CHECKSUM = slice(44, 48)
 _MASK = 0xFFFFFFFF
 
 
-def open_for_patching(path: Path) -> int:
-    """Return a descriptor of an existing file for `clear_open_mark`; the caller closes it."""
-    return os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
-
-
-def clear_open_mark(descriptor: int) -> None:
-    """Take away the mark that a writer has the file open.
+def clear_open_mark(file: DiskFile) -> None:
+    """Take away the mark that a writer has the file open, whether it is there or not.
 
     Args:
-        descriptor: The file, open for reading and writing.
+        file: The file, open for reading and writing.
     """
-    head = bytearray(_read_head(descriptor))
-    if is_current_superblock(head) and head[_FLAGS]:
+    head = bytearray(_read_head(file))
+    if is_current_superblock(head):
         head[_FLAGS] = 0
-        _write_head(descriptor, head)
+        _write_head(file, head)
 
 
 def make_readable(path: Path) -> None:
@@ -43,21 +39,18 @@ def make_readable(path: Path) -> None:
     Raises:
         OSError: The file can not be opened.
     """
-    descriptor = open_for_patching(path)
-    try:
-        head = bytearray(_read_head(descriptor))
+    with DiskFile(path, "r+") as file:
+        head = bytearray(_read_head(file))
         if not is_current_superblock(head):
             return
         stated = int.from_bytes(head[_END_OF_FILE], "little")
-        real = os.fstat(descriptor).st_size
+        real = file.size_bytes
         if real < stated:
-            os.ftruncate(descriptor, stated)
+            file.truncate(stated)
         if head[_FLAGS] or real > stated:
             head[_FLAGS] = 0
             head[_END_OF_FILE] = max(real, stated).to_bytes(8, "little")
-            _write_head(descriptor, head)
-    finally:
-        os.close(descriptor)
+            _write_head(file, head)
 
 
 def sealed(image: bytes) -> bytes:
@@ -101,16 +94,14 @@ def lookup3(data: bytes) -> int:
     return b
 
 
-def _read_head(descriptor: int) -> bytes:
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    return os.read(descriptor, _SIZE)
+def _read_head(file: DiskFile) -> bytes:
+    file.seek(0)
+    return file.read(_SIZE) or b""
 
 
-def _write_head(descriptor: int, head: bytearray) -> None:
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    os.write(
-        descriptor, _with_checksum(head)
-    )  # within one page of the cache: no kill leaves half of it
+def _write_head(file: DiskFile, head: bytearray) -> None:
+    file.seek(0)
+    file.write(_with_checksum(head))  # within one page of the cache: no kill leaves half of it
 
 
 def _with_checksum(head: bytearray) -> bytes:

@@ -1,14 +1,14 @@
 """Tables that grow row by row and survive a kill: motor telemetry as CSV, annotations as HDF5."""
 
 import contextlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from magscope.recording.appendfile import AppendFile, Dataset
-from magscope.recording.disk import cannot_write, check_directory, check_free_space, numbered
+from magscope.recording.disk import cannot_write, check_directory, check_free_space, write_new
+from magscope.recording.diskfile import DiskFile
 from magscope.recording.errors import RecordingError
 from magscope.recording.names import date_timestamp_str_ns
 
@@ -35,21 +35,23 @@ class TelemetryFile:
     ) -> None:
         directory = Path(directory)
         check_directory(directory)
-        check_free_space(directory, 0)
         self._columns = tuple(columns)
-        self._descriptor = -1
+        self._file: DiskFile | None = None
         self.rows_saved = 0
         self.path = directory / f"Motor {name} {date_timestamp_str_ns(started_ns)}.csv"
+        check_free_space(self.path, 0)
+        # Whole before it has its name: a kill leaves no file without its header.
+        header = ",".join(("timestamp_ns", *self._columns)) + "\n"
+        self.path = write_new(self.path, lambda partial: partial.write(header.encode()))
         try:
-            self._descriptor, self.path = _create(self.path)
-            self._write(",".join(("timestamp_ns", *self._columns)) + "\n")
+            self._file = DiskFile(self.path, "a")
         except OSError as error:
             raise cannot_write(self.path, error) from error
 
     @property
     def is_open(self) -> bool:
         """Whether more can be appended; False after `close` and after an error."""
-        return self._descriptor >= 0
+        return self._file is not None and not self._file.closed
 
     def append(self, timestamps_ns: Sequence[int] | np.ndarray, rows: np.ndarray) -> None:
         """Write rows; they are on disk when this returns.
@@ -68,40 +70,43 @@ class TelemetryFile:
                 f"rows have the shape {rows.shape}: expected "
                 f"{(len(timestamps_ns), len(self._columns))}, the columns {self._columns}"
             )
-        if not self.is_open:
+        file = self._file
+        if file is None or file.closed:
             raise RecordingError(f"{self.path} is closed: start a new file")
         text = "".join(
             f"{int(timestamp)},{','.join(format(value, '.12g') for value in row)}\n"
             for timestamp, row in zip(timestamps_ns, rows.tolist(), strict=True)
-        )
-        end = 0
+        ).encode()
+        end = file.size_bytes
         try:
-            end = os.lseek(self._descriptor, 0, os.SEEK_END)
-            check_free_space(self.path.parent, len(text))
+            check_free_space(self.path, len(text))
             if not self.path.exists():
                 raise RecordingError(
                     f"{self.path} was moved or deleted while it was written: start a new recording"
                 )
-            self._write(text)
+            file.write(text)
         except OSError as error:
             with contextlib.suppress(OSError):
-                os.ftruncate(self._descriptor, end)
-            self.close()
+                if file.size_bytes > end:
+                    file.truncate(end)
+            with contextlib.suppress(RecordingError):
+                self.close()
             raise (
                 error if isinstance(error, RecordingError) else cannot_write(self.path, error)
             ) from error
         self.rows_saved += len(rows)
 
     def close(self) -> None:
-        """Close the file; any number of times."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        """Close the file; any number of times.
 
-    def _write(self, text: str) -> None:
-        left = text.encode()
-        while left:
-            left = left[os.write(self._descriptor, left) :]
+        Raises:
+            RecordingError: The disk fails; what was saved is readable.
+        """
+        if self._file is not None:
+            try:
+                self._file.close()
+            except OSError as error:
+                raise cannot_write(self.path, error) from error
 
 
 class AnnotationFile:
@@ -212,13 +217,3 @@ class AnnotationFile:
             RecordingError: The disk is full; what was saved is readable.
         """
         self._file.close()
-
-
-def _create(path: Path) -> tuple[int, Path]:
-    for candidate in numbered(path):
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
-        try:
-            return os.open(candidate, flags, 0o666), candidate
-        except FileExistsError:
-            continue
-    raise AssertionError

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO, cast
 
 import numpy as np
 
 from magscope.recording.disk import check_directory, check_free_space, write_new
+from magscope.recording.diskfile import DiskFile
 from magscope.recording.names import date_timestamp_str
 
 # ImageJ's kind of TIFF counts bytes in 32 bits.
@@ -44,23 +46,25 @@ def write_video(
     if not nm_per_px > 0:
         raise ValueError(f"nm_per_px = {nm_per_px}: expected more than 0")
     check_directory(directory)
-    check_free_space(directory, frames.nbytes + 512 * frames.shape[0])
     n_channels = frames.shape[1] if axes == "TCYX" else 1
     labels = [repr(float(t)) for t in timestamps_s for _ in range(n_channels)]
     per_nm = 1.0 / nm_per_px
 
-    def write(path: Path) -> None:
+    def write(file: DiskFile) -> None:
         import tifffile  # slow to load, and most workers never write video
 
-        tifffile.imwrite(
-            path,
-            frames,
-            imagej=True,
-            resolution=(per_nm, per_nm),
-            metadata={"axes": axes, "unit": "nm", "Labels": labels, "mode": "grayscale"},
-        )
+        with file.one_write(frames.nbytes):
+            tifffile.imwrite(
+                cast("IO[bytes]", file),
+                frames,
+                imagej=True,
+                resolution=(per_nm, per_nm),
+                metadata={"axes": axes, "unit": "nm", "Labels": labels, "mode": "grayscale"},
+            )
 
-    return write_new(directory / f"Video {date_timestamp_str(timestamps_s[0])}.tiff", write)
+    path = directory / f"Video {date_timestamp_str(timestamps_s[0])}.tiff"
+    check_free_space(path, frames.nbytes + 512 * frames.shape[0])
+    return write_new(path, write)
 
 
 def _frames(stack: np.ndarray, n_timestamps: int) -> tuple[np.ndarray, str]:

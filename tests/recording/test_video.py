@@ -66,8 +66,8 @@ def test_names_stay_unique_on_a_file_system_without_hard_links(tmp_path, monkeyp
 
 
 def test_f1_a_write_that_breaks_off_leaves_no_file(tmp_path, monkeypatch):
-    def break_off(path, *_, **__):
-        path.write_bytes(b"half")
+    def break_off(file, *_, **__):
+        file.write(b"half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("tifffile.imwrite", break_off)
@@ -80,8 +80,8 @@ def test_f1_what_a_killed_writer_left_has_no_videos_name_and_is_swept(tmp_path, 
     class Killed(BaseException):
         pass
 
-    def killed(path, *_, **__):
-        path.write_bytes(b"half")
+    def killed(file, *_, **__):
+        file.write(b"half")
         raise Killed
 
     with monkeypatch.context() as patched:

@@ -1,0 +1,158 @@
+"""Whether a recording is what its session said it is: read with plain h5py, tifffile and json."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from magscope.recording.disk import is_partial
+from magscope.recording.manifest import FILE_NAME, ROUTER_DIED, RUNNING
+
+_ENDED_IN_ORDER = "clean", "failed"
+
+
+def problems_of_recording(
+    directory: Path | str, rows_reported: int, *, batches_lost: int = 0
+) -> list[str]:
+    """Return what is wrong with a recording whose session has ended; nothing if all is well.
+
+    Args:
+        directory: The recording's directory.
+        rows_reported: Rows of tracks that were reported as saved, in all its recordings. The batch
+            that was being written when the writer was killed may be there too.
+        batches_lost: How many batches were reported as lost on the way to the recording: so many
+            numbers may be missing in `batch_sequence`.
+
+    Returns:
+        One line each: `F1: …`, a file that can not be read; `F3: …`, tracks that are not those
+        that were reported.
+    """
+    directory = Path(directory)
+    problems: list[str] = []
+    tracks = []
+    outcome = RUNNING
+    for path in sorted(directory.iterdir()):
+        try:
+            if path.name == FILE_NAME:
+                outcome = json.loads(path.read_bytes())["outcome"]
+            elif path.name.startswith("Tracking Data") and path.suffix == ".h5":
+                tracks.append(_Tracks(path))
+            elif not is_partial(path):
+                _READERS.get(path.suffix, _read_text)(path)
+        except (OSError, RuntimeError, ValueError, KeyError, IndexError) as error:
+            said = str(error).replace("\n", " ") or type(error).__name__
+            problems.append(f"F1: {path.name} can not be read: {said}")
+    if outcome in _ENDED_IN_ORDER:
+        problems += [
+            f"F1: {path.name} was left half written"
+            for path in sorted(directory.iterdir())
+            if is_partial(path)
+        ]
+    return problems + list(_of_tracks(tracks, rows_reported, batches_lost, outcome))
+
+
+class _Tracks:
+    """The tracks of one file.
+
+    Attributes:
+        rows: How many its index says there are.
+        last_rows: Those of its last batch.
+        rows_found: How many there are.
+        sequences: Of its batches.
+        frames: Numbers of its frames.
+    """
+
+    def __init__(self, path: Path) -> None:
+        with h5py.File(path, "r") as file:
+            group = {name: dataset[()] for name, dataset in file["tracking"].items()}
+            attributes = file["tracking"].attrs
+            self.recording_id = str(attributes["recording_id"])
+            self.start_ns = int(attributes["file_start_ns"])
+        self.name = path.name
+        self.sequences = group["batch_sequence"].tolist()
+        counts = group["batch_record_count"]
+        self.rows, self.last_rows = int(counts.sum()), int(counts[-1]) if len(counts) else 0
+        self.rows_found = len(group["bead_ids"])
+        n_frames = int(group["batch_frame_count"].sum())
+        self.frames = group["frame_numbers"][:n_frames].tolist()
+        self.is_whole = (
+            len(group["positions_nm"]) == self.rows_found == self.rows
+            and len(group["frame_offsets"]) == len(group["frame_timestamps_ns"]) + 1 == n_frames + 1
+            and int(group["frame_offsets"][n_frames]) == self.rows
+            and {len(group[n]) for n in group if n.startswith("batch_")} == {len(self.sequences)}
+        )
+
+
+def _of_tracks(
+    tracks: list[_Tracks], rows_reported: int, batches_lost: int, outcome: str
+) -> Iterator[str]:
+    tracks.sort(key=lambda file: (file.start_ns, file.name))
+    rows = sum(file.rows for file in tracks)
+    unreported = rows - rows_reported
+    if unreported < 0:
+        yield f"F3: {rows_reported} rows were reported as saved, but {rows} are on disk"
+    elif unreported > max((file.last_rows for file in tracks), default=0):
+        yield f"F3: {rows} rows are on disk, but {rows_reported} were reported as saved"
+    for file in tracks:
+        if outcome not in (RUNNING, ROUTER_DIED) and not file.is_whole:
+            yield f"F3: {file.name} holds {file.rows_found} rows, of which {file.rows} count"
+        if len(set(file.sequences)) < len(file.sequences):
+            yield f"F3: {file.name} holds a batch twice"
+    frames = [(file.recording_id, number) for file in tracks for number in file.frames]
+    if len(set(frames)) < len(frames):
+        yield f"F3: {len(frames) - len(set(frames))} frames were saved twice"
+    missing = sum(max(s) + 1 - len(s) for s in _recordings(tracks) if s)
+    if missing > batches_lost:
+        yield f"F3: {missing} batches are missing in the middle, and {batches_lost} were reported"
+
+
+def _recordings(tracks: list[_Tracks]) -> list[set[int]]:
+    """Return the numbers of the batches of each recording: each begins anew with 0."""
+    recordings: list[set[int]] = []
+    for file in tracks:
+        new = set(file.sequences)
+        if not recordings or 0 in new or new & recordings[-1]:
+            recordings.append(set())
+        recordings[-1] |= new
+    return recordings
+
+
+def _read_hdf5(path: Path) -> None:
+    with h5py.File(path, "r") as file:
+        (group,) = file.values()
+        numbers = group["frame_number"][()]
+        for name, dataset in group.items():
+            if len(dataset[()]) < len(numbers):
+                raise ValueError(f"{name} has {len(dataset)} rows, {len(numbers)} are counted")
+
+
+def _read_tiff(path: Path) -> None:
+    import tifffile  # slow to load
+
+    with tifffile.TiffFile(path) as tiff:
+        pixels = tiff.asarray()
+        labels = (tiff.imagej_metadata or {})["Labels"]
+    if len(labels) != int(np.prod(pixels.shape[:-2])):
+        raise ValueError(f"{len(labels)} labels, and frames of the shape {pixels.shape}")
+
+
+def _read_csv(path: Path) -> None:
+    header, *lines = _read_text(path).split("\n")
+    if lines.pop() if lines else header:
+        raise ValueError("its last line is not whole")
+    for number, line in enumerate(lines, start=2):
+        if line.count(",") != header.count(","):
+            raise ValueError(f"line {number} has not as many columns as the first")
+
+
+def _read_text(path: Path) -> str:
+    return path.read_bytes().decode()
+
+
+_READERS: dict[str, Callable[[Path], object]] = {
+    ".h5": _read_hdf5,
+    ".tiff": _read_tiff,
+    ".csv": _read_csv,
+}
