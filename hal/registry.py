@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from hal.device import Device, DeviceContext
@@ -108,6 +109,16 @@ def create(
         raise OptionError(f"driver {name!r}: {_in_a_line(error)}") from error
     device.context = context or DeviceContext.standalone(driver)
     return device
+
+
+def make_importable(directory: Path | None) -> None:
+    """Let `module:Class` name a module in this directory, in this process.
+
+    The directory goes to the end of `sys.path`: nothing that is installed is hidden by it. A child
+    process that does not inherit `sys.path` calls this for itself.
+    """
+    if directory is not None and str(directory) not in sys.path:
+        sys.path.append(str(directory))
 
 
 def check_options(name: str, driver: type, options: Mapping[str, Any]) -> None:

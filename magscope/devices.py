@@ -1,14 +1,13 @@
 """A device in its manager's process: made from the rig file, opened, described, closed."""
 
 import json
-import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from hal.device import Device, DeviceContext, SettingValue
 from hal.errors import DriverError
-from hal.registry import create, load_driver
+from hal.registry import create, load_driver, make_importable
 from magscope.processes import ManagerProcessBase, Resources
 from magscope.protocol import Kind, pack
 from magscope.runtime import SharedMemory, current
@@ -41,12 +40,8 @@ class DeviceSpec:
     telemetry_hz: float = 20.0
 
     def load(self) -> type:
-        """Return the driver's class; raises a DriverError if there is none.
-
-        The rig file's directory goes to the end of `sys.path`: nothing installed is hidden by it.
-        """
-        if self.directory is not None and str(self.directory) not in sys.path:
-            sys.path.append(str(self.directory))
+        """Return the driver's class; raises a DriverError if there is none."""
+        make_importable(self.directory)
         return load_driver(self.driver)
 
 
@@ -89,8 +84,11 @@ class DeviceHolder:
                 f"driver {self.spec.driver!r} is a {type(device).__name__}, "
                 f"but {self.spec.role} needs a {kind.__name__}"
             )
-        self._device = device
+        used = current().device(self.spec.role, device)
+        assert isinstance(used, kind)
+        self._device = device = used
         device.open()
+        current().note("device", f"{self.spec.role} is open")
         for name, value in self.spec.settings.items():
             device.set(name, value)
         return device
@@ -110,6 +108,7 @@ class DeviceHolder:
         try:
             if self._device is not None:
                 self._device.close()
+                current().note("device", f"{self.spec.role} is closed")
         finally:
             for block in self._blocks.values():
                 block.close()

@@ -296,6 +296,7 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
             return
         head = envelope(frame)
         self.token, self.caller = head.token, head.sender
+        current().note("message", f"{head.meth} {head.number} from {head.sender}")
         problem = ""
         try:
             method = self._method(head.meth)
@@ -367,8 +368,10 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
     def _tidy(self) -> None:
         try:
             self.shutdown()
+        except (DeviceError, OSError) as error:
+            self.log("error", f"while closing: {error}")
         except Exception as error:  # what fails while closing must not keep the rest open
-            self.log("error", f"while closing: {error!r}")
+            self.log("error", f"while closing: {error!r}\n{traceback.format_exc()}")
 
     def _finish(self, error: BaseException | None) -> None:
         if isinstance(error, SystemExit):

@@ -2,6 +2,7 @@
 
 import contextlib
 from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,14 +40,24 @@ class SessionRecord:
         self._directories: list[Path] = []
         self._devices: dict[str, DeviceRecord] = {}
         self._rows: dict[str, tuple[str, int]] = {}
-        self._manifest = Manifest(
+        self._scope = scope
+        self._started_ns = parts.started_ns
+
+    @cached_property
+    def _beginning(self) -> Manifest:
+        """What is known of the session before any device is; made if something is recorded."""
+        return Manifest(
             session_id=current().session,
-            started_ns=parts.started_ns,
-            seed=scope.seed,
-            rig_file=to_toml(scope.rig),
+            started_ns=self._started_ns,
+            seed=self._scope.seed,
+            rig_file=to_toml(self._scope.rig),
             versions=installed_versions(),
             runtime=current().name,
         )
+
+    def _write(self, directory: Path) -> None:
+        devices = tuple(self._devices.values())
+        write_manifest(directory, replace(self._beginning, devices=devices))
 
     def record_to(self, directory: Path) -> None:
         """Write the manifest of a session that runs into a directory that is recorded to.
@@ -55,7 +66,7 @@ class SessionRecord:
             RecordingError: The directory is missing or can not be written to.
         """
         if directory not in self._directories:
-            write_manifest(directory, self._manifest)
+            self._write(directory)
             self._directories.append(directory)
 
     def device(self, role: str, facts: dict[str, Any]) -> None:
@@ -67,11 +78,10 @@ class SessionRecord:
             options=facts.get("options"),
             settings=facts.get("settings"),
         )
-        self._manifest = replace(self._manifest, devices=tuple(self._devices.values()))
         for directory in self._directories:
             # At the end it is written once more, and whether that failed is reported.
             with contextlib.suppress(RecordingError):
-                write_manifest(directory, self._manifest)
+                self._write(directory)
 
     def file(self, kind: str, rows: int, name: str) -> None:
         """Take note of a recorded file and of the rows in it so far."""

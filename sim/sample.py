@@ -64,6 +64,8 @@ def strewn_beads(seed: int, field: Field, n_tethered: int, n_stuck: int) -> tupl
         ValueError: So many beads do not fit.
     """
     n = n_tethered + n_stuck
+    if not n:
+        return ()
     cell = _cell_px(field, n)
     columns, rows = field.width_px // cell, field.height_px // cell
     stream = bit_stream(seed, _PLACES)

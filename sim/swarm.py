@@ -117,8 +117,8 @@ def _rig_text(
 ) -> str:
     tables = "".join(f'[motors.{name}]\ndriver = "{_DRIVERS[name]}"\n' for name in motors)
     return f"""[camera]
-driver = "sim.devices.truth:TruthCamera"
-options = {{ n_tethered = 1, framerate_hz = {framerate_hz} }}
+driver = "sim.devices.truth:CountingCamera"
+options = {{ framerate_hz = {framerate_hz} }}
 [motors]
 {tables}[beads]
 rois = [[0, 16, 0, 16]]

@@ -7,7 +7,6 @@ from magscope.rig.model import (
     MotorEntry,
     Recording,
     RigFile,
-    make_importable,
 )
 from magscope.rig.problems import RigError
 from magscope.rig.reading import load_rig, read_rig
@@ -22,7 +21,6 @@ __all__ = [
     "RigError",
     "RigFile",
     "load_rig",
-    "make_importable",
     "read_rig",
     "to_toml",
 ]

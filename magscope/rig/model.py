@@ -1,7 +1,6 @@
 """The rig file's sections and keys, with their types, ranges and defaults."""
 
 import re
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
@@ -209,7 +208,7 @@ class RigFile(_Section):
 
     @property
     def directory(self) -> Path | None:
-        """Where `module:Class` drivers may stand beside the rig file; see `make_importable`."""
+        """Where `module:Class` drivers may stand beside the rig file; see `hal.registry`."""
         return self._path.parent if self._path else None
 
     @model_validator(mode="before")
@@ -233,16 +232,6 @@ class RigFile(_Section):
                     f"beads.rois are {x1 - x0} px wide, but beads.roi_px = {width}: leave it out"
                 )
         return self
-
-
-def make_importable(directory: Path | None) -> None:
-    """Let `module:Class` name a module in the rig file's directory, in this process.
-
-    The directory goes to the end of `sys.path`: nothing that is installed is hidden by it. A child
-    process that does not inherit `sys.path` calls this for itself.
-    """
-    if directory is not None and str(directory) not in sys.path:
-        sys.path.append(str(directory))
 
 
 def known_keys(path: tuple[str | int, ...]) -> list[str]:

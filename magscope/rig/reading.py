@@ -8,10 +8,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from hal.registry import make_importable
 from magscope.rig.default import completed
 from magscope.rig.drivers import driver_problems
 from magscope.rig.lines import KeyPath, line_numbers, line_of
-from magscope.rig.model import RigFile, make_importable
+from magscope.rig.model import RigFile
 from magscope.rig.problems import RigError, problems_of
 
 

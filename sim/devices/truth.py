@@ -8,11 +8,13 @@ from hal.camera import FrameFormat
 from hal.device import Identity
 from sim.devices.camera import BeadCamera
 from sim.optics import BeadPainter
-from sim.truth import CELL_PX, write_cells
+from sim.sample import Sample
+from sim.truth import CELL_PX, RECORD, write_cells
 
 _NM_PER_PX = 100.0
 _BEADS_IN_A_ROW = 16
 _FIELD_PX = 80
+_NOWHERE = np.empty((0, 0))
 
 
 class TruthCamera(BeadCamera):
@@ -68,3 +70,27 @@ class TruthCamera(BeadCamera):
         records[:, 2] = truth[:, 3]
         records[:, 3] = number
         write_cells(records, out)
+
+
+class CountingCamera(TruthCamera):
+    """One bead that stays where it is: the frames differ by their number alone.
+
+    For runs in which no physics is wanted, only frames: thousands of them a wall second. It has no
+    annotation.
+    """
+
+    driver: ClassVar[str] = "sim.devices.truth:CountingCamera"
+    annotation_name = ""
+    annotation_columns = ()
+
+    def __init__(self, *, framerate_hz: float = 100.0, queue_frames: int = 64) -> None:
+        super().__init__(framerate_hz=framerate_hz, n_tethered=0, n_stuck=1)
+        self.queue_frames = queue_frames
+
+    def _truth(self, sample: Sample, number: int) -> tuple[np.ndarray, int]:  # noqa: ARG002
+        end_ns = self._exposure_begins_ns(number) + self._exposure_ns
+        return _NOWHERE, self._unix_ns + end_ns
+
+    def _draw(self, painter: BeadPainter, number: int, truth: np.ndarray, out: np.ndarray) -> None:  # noqa: ARG002
+        cell = out.reshape(-1).view("<f8").reshape(-1, len(RECORD))
+        cell[:] = (CELL_PX / 2, CELL_PX / 2, 0.0, number)

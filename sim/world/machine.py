@@ -12,13 +12,16 @@ from typing import Any
 from greenlet import GreenletExit
 
 from hal.clock import NS_PER_S, Clock
+from hal.device import Device
 from magscope.runtime import RuntimeProcess, use
 from magscope.runtime.base import Bell, Endpoint, Event, Foreign, Lock, Runtime, SharedMemory, Value
 from magscope.runtime.os_sync import WORDS
 from magscope.runtime.process import ProcessControl
+from sim.faults.errors import is_injected
 from sim.world.content import without_paths
 from sim.world.files import VirtualDisk
 from sim.world.handover import copied
+from sim.world.hooks import Hooks
 from sim.world.kernel import Kernel, Task, Waitable
 from sim.world.memory import OwnMemory, spaces_of
 from sim.world.pipes import CAPACITY_BYTES, Stream, VirtualBell, VirtualEndpoint
@@ -38,6 +41,10 @@ class VirtualProcess(Waitable, ProcessControl):
         on_interrupt: Called instead of ending it when it is told to terminate.
         words: The traceback that it ended with, if it did.
         being: The process object in its own memory; the first process has none.
+        ended_ns: When it ended.
+        wall_offset_ns: How far ahead its wall clock is.
+        clock_tick_ns: How far apart the ticks of its clocks are.
+        has_full_pipes: Whether there is no room in the pipes that it writes to.
     """
 
     def __init__(self, machine: "Machine", name: str, parent: "VirtualProcess | None") -> None:
@@ -47,6 +54,10 @@ class VirtualProcess(Waitable, ProcessControl):
         self.parent = parent
         self.pid = next(machine.pids)
         self.exitcode: int | None = None
+        self.ended_ns: int | None = None
+        self.wall_offset_ns = 0
+        self.clock_tick_ns = 1
+        self.has_full_pipes = False
         self.has_entered = False
         self.is_daemon = False
         self.words = ""
@@ -116,7 +127,9 @@ class Machine:
         self.crashes: list[tuple[str, str]] = []
         self.on_frame: Callable[[str, str, bytes], None] | None = None
         self.on_file: Callable[[VirtualProcess, str, Path, int], None] | None = None
-        self._lost_writes: set[int] = set()
+        self.hooks = Hooks()
+        self.wall_offset_ns = 0
+        self.locks: list[VirtualLock] = []
         self._numbers = itertools.count(1)
         self._by_task: dict[Task, VirtualProcess] = {}
         self._handed: dict[str, Any] = {}
@@ -127,18 +140,6 @@ class Machine:
         task = self.kernel.current
         assert task is not None
         return self._by_task[task]
-
-    def lose_write(self, process: VirtualProcess) -> None:
-        """Let what a process writes next be lost on the way."""
-        self._lost_writes.add(process.pid)
-
-    def loses_write(self) -> bool:
-        """Whether what the running process writes now is lost."""
-        pid = self.running.pid
-        if pid in self._lost_writes:
-            self._lost_writes.discard(pid)
-            return True
-        return False
 
     def named(self, kind: str) -> str:
         """Return a name for a new thing of this kind."""
@@ -178,7 +179,8 @@ class Machine:
             raise
         except BaseException as error:
             process.words = "".join(traceback.format_exception(error))
-            self.crashes.append((process.name, process.words))
+            if not is_injected(error):
+                self.crashes.append((process.name, process.words))
             if isinstance(error, KeyboardInterrupt):
                 raise
             return 1
@@ -199,6 +201,7 @@ class Machine:
         if process.exitcode is not None:
             return
         process.exitcode = code
+        process.ended_ns = self.kernel.now_ns
         self.living -= 1
         process.task.is_dead = True
         self.kernel.trace.add(
@@ -207,9 +210,9 @@ class Machine:
         for end in process.ends:
             end.drop(process.pid)
         process.ends.clear()
-        for thing in self._handed.values():
-            if isinstance(thing, VirtualLock) and thing.holder == process.pid:
-                thing.free()
+        for lock in self.locks:
+            if lock.holder == process.pid:
+                lock.free()
         process.runtime.disk.close()
         gc.freeze()  # what it has thrown away must not be found any more, and tidied
         self.kernel.notify(process)
@@ -240,6 +243,8 @@ class Machine:
                 child.ends[end] = None
         child.being = copied(process, is_forked, lambda name: self.find(name, child))
         child.being.control = process.control = child
+        if self.hooks.begun is not None:
+            self.hooks.begun(child)
         return child
 
     def find(self, name: str, child: VirtualProcess) -> Any:
@@ -255,21 +260,27 @@ class Machine:
 class VirtualClock(Clock):
     """The world's time."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, process: VirtualProcess) -> None:
         self._machine = machine
+        self._process = process
 
     def now_ns(self) -> int:
         """Return the Unix time in ns, which begins with 2026."""
-        return EPOCH_NS + self._machine.kernel.now_ns
+        offset_ns = self._machine.wall_offset_ns + self._process.wall_offset_ns
+        return EPOCH_NS + self._ticked_ns() + offset_ns
 
     def monotonic_ns(self) -> int:
         """Return the time since the world's beginning in ns, and a second."""
-        return NS_PER_S + self._machine.kernel.now_ns
+        return NS_PER_S + self._ticked_ns()
+
+    def _ticked_ns(self) -> int:
+        now_ns = self._machine.kernel.now_ns
+        return now_ns - now_ns % self._process.clock_tick_ns
 
     def sleep_s(self, seconds: float) -> None:
         """Let the running process wait."""
         self._machine.operation("clock.sleep", "", f"{seconds:g}")
-        self._machine.kernel.sleep(int(seconds * NS_PER_S))
+        self._machine.kernel.sleep(int(seconds * NS_PER_S) + self._process.task.late_ns)
 
 
 class VirtualForeign(Foreign):
@@ -299,7 +310,7 @@ class VirtualRuntime(Runtime):
         self._session = ""
         self._values_made = 0
         self._singletons: dict[Any, Any] = {}
-        self.clock = VirtualClock(machine)
+        self.clock = VirtualClock(machine, process)
         self.disk: VirtualDisk = VirtualDisk(machine, process)
 
     def note(self, topic: str, text: str) -> None:
@@ -377,6 +388,7 @@ class VirtualRuntime(Runtime):
         lock: VirtualLock = self._machine.keep(
             VirtualLock(self._machine, self._machine.named("lock"))
         )
+        self._machine.locks.append(lock)
         return lock
 
     def value(self, typecode: str, initial: float = 0) -> Value:
@@ -467,6 +479,11 @@ class VirtualRuntime(Runtime):
                 other.shut()
             del self._process.ends[other]
         self._process.has_entered = True
+
+    def device(self, role: str, device: Device) -> Device:
+        """Return the device, with something in front of it where it is to go wrong."""
+        use = self._machine.hooks.device
+        return device if use is None else use(self._process, role, device)
 
     def foreign(self, pid: int) -> Foreign:
         """Return a handle on a process that another process started."""

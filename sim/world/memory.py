@@ -54,12 +54,12 @@ class OwnMemory:
 def spaces_of(thing: object) -> list[Space]:
     """Return the users' modules, with their classes, that an object and its attributes are of."""
     spaces: dict[Space, None] = {}
-    for part in (thing, *vars(thing).values()):
-        if isinstance(part, FunctionType):
-            if _is_users(part.__module__):
-                spaces[sys.modules[part.__module__]] = None
-        else:
-            spaces.update(_spaces_of_class(part if isinstance(part, type) else type(part)))
+    parts = (thing, *vars(thing).values())
+    for part in parts:
+        if type(part) is FunctionType and _is_users(part.__module__):
+            spaces[sys.modules[part.__module__]] = None
+    for kind in dict.fromkeys(part if isinstance(part, type) else type(part) for part in parts):
+        spaces.update(_spaces_of_class(kind))
     for module in [space for space in spaces if isinstance(space, ModuleType)]:
         for found in vars(module).values():
             if isinstance(found, type) and found.__module__ == module.__name__:
