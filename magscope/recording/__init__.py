@@ -9,4 +9,8 @@
 | how it was made, how it ended | `manifest.json` | `write_manifest`, `mark_ended` |
 
 Whoever survives a killed writer calls `repair_directory`, which is quick and may be called again.
+`problems_of_recording` says whether a recording is whole and what was reported.
+
+Every write is announced to the runtime's `disk` right before it is done, and what is open is made
+known to it: nothing here writes in any other way.
 """

@@ -107,7 +107,7 @@ class AppendFile:
     def _open(self, group: str) -> None:
         self._head = DiskFile(self.path, "r+")
         self._inode = self.path.stat().st_ino
-        self._disk.at("open", self.path)
+        self._disk.at("reopen", self.path)
         self._file = h5py.File(self.path, "r+", locking=False, libver=_VERSIONS)
         self._disk.keeps(self)
         self._disk.at("write", self.path)
@@ -190,7 +190,6 @@ class AppendFile:
         """
         self._disk.lets_go(self)
         file, self._file = self._file, None
-        self._datasets = {}
         if file is not None:
             descriptor = file.id.get_vfd_handle()
             with _unnamed_file() as copy, os.fdopen(os.dup(descriptor), "rb") as original:
@@ -198,6 +197,7 @@ class AppendFile:
                 shutil.copyfileobj(original, copy)
                 copy.flush()
                 os.dup2(copy.fileno(), descriptor)
+            self._datasets = {}  # not before: a dataset writes what it holds when it is let go of
             file.close()
 
     def _extend(self, rows: Mapping[str, np.ndarray]) -> None:

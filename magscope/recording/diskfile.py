@@ -31,7 +31,7 @@ class DiskFile(io.RawIOBase):
         self.path = path
         self._disk = current().disk
         self._name = known_as or path
-        self._disk.at("open", self._name)
+        self._disk.at("reopen" if mode == "r+" else "open", self._name)
         self._raw = io.FileIO(path, mode)
         self._disk.keeps(self)
 
@@ -74,6 +74,12 @@ class DiskFile(io.RawIOBase):
         while left:
             left = left[self._file.write(left) :]
         return size
+
+    def patch(self, offset: int, data: bytes) -> None:
+        """Overwrite bytes that are there, which takes no space."""
+        self._disk.at("patch", self._name, len(data))
+        self._file.seek(offset)
+        self._file.write(data)
 
     @contextmanager
     def one_write(self, size: int) -> Iterator[None]:

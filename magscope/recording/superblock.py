@@ -100,8 +100,7 @@ def _read_head(file: DiskFile) -> bytes:
 
 
 def _write_head(file: DiskFile, head: bytearray) -> None:
-    file.seek(0)
-    file.write(_with_checksum(head))  # within one page of the cache: no kill leaves half of it
+    file.patch(0, _with_checksum(head))  # within one page of the cache: no kill leaves half of it
 
 
 def _with_checksum(head: bytearray) -> bytes:

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hal.clock import Clock
+from hal.device import Device
 from magscope.runtime.files import Disk
 
 if TYPE_CHECKING:
@@ -251,6 +252,15 @@ class Runtime(ABC):
     @abstractmethod
     def enter(self, process: "RuntimeProcess") -> None:
         """Settle in, in the new process: join its session, close what belongs to others."""
+
+    def device(self, role: str, device: Device) -> Device:  # noqa: ARG002 - most use it as it is
+        """Return the device as this runtime has it used.
+
+        Args:
+            role: `camera`, or the motor's name.
+            device: Made, and not yet open.
+        """
+        return device
 
     @abstractmethod
     def foreign(self, pid: int) -> Foreign:

@@ -21,8 +21,10 @@ class Disk:
         """A process is about to do something to a file.
 
         Args:
-            operation: `open`, `space` (is there room?), `write`, `flush`, `fsync`, `truncate`,
-                `rename`, `remove` or `close`.
+            operation: `space` (is there room?), `open` (a new file, or to append), `reopen` (as it
+                is), `write`, `patch` (overwrite in place), `flush`, `fsync`, `truncate`, `rename`,
+                `remove` or `close`. A full disk can refuse all but `reopen`, `patch`, `truncate`,
+                `remove`; one that is read-only all but `space` and `close`.
             path: The file, by the name that it has or is to have.
             size: How many bytes are asked for or written, where that is known.
 

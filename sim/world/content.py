@@ -14,6 +14,7 @@ from typing import Any
 
 _PATH = re.compile(r"(?:\b[A-Za-z]:[\\/]|(?<![\w.])[\\/](?=\w))[^\s'\"]*")
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]+")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d-\d\d-\d\d\.\d{3}")  # as file names have it
 
 
 @lru_cache(maxsize=256)
@@ -30,8 +31,8 @@ def digest(payload: bytes) -> str:
 
 
 def without_paths(text: str) -> str:
-    """Return a text with every absolute path and every address left out."""
-    return _ADDRESS.sub("0x…", _PATH.sub("…", text))
+    """Return a text with every absolute path and address left out, and every local time."""
+    return _MOMENT.sub("…", _ADDRESS.sub("0x…", _PATH.sub("…", text)))
 
 
 def _words(thing: Any, depth: int = 0) -> Iterator[str]:

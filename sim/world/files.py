@@ -5,16 +5,14 @@ process that is killed at an operation has done everything before it and nothing
 HDF5's calls are one operation each: what a kill inside of one leaves is tried on real processes.
 """
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from magscope.runtime.files import Disk, OpenFile
+from sim.world.content import without_paths
 
 if TYPE_CHECKING:
     from sim.world.machine import Machine, VirtualProcess
-
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d-\d\d-\d\d\.\d{3}")
 
 
 class VirtualDisk(Disk):
@@ -27,7 +25,7 @@ class VirtualDisk(Disk):
 
     def at(self, operation: str, path: Path, size: int = 0) -> None:
         """Be at an operation on a file: others may come first, and a fault may strike."""
-        self._machine.operation(f"file.{operation}", file_name(path))
+        self._machine.operation(f"file.{operation}", without_paths(path.name))
         if self._machine.on_file is not None:
             self._machine.on_file(self._process, operation, path, size)
 
@@ -43,8 +41,3 @@ class VirtualDisk(Disk):
         """Close what the process has open, as the kernel does when it ends: nothing is flushed."""
         for file in list(self._open.values()):
             file.abandon()
-
-
-def file_name(path: Path) -> str:
-    """Return a file's name as a trace has it: the same in every directory and time zone."""
-    return _MOMENT.sub("…", path.name)
