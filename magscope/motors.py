@@ -61,6 +61,7 @@ class MotorManager(HardwareManagerBase):
             try:
                 if self._spec.on_exit == "stop":
                     self._motor.stop()
+                    current().note("device", f"{self.name} is stopped")
             finally:
                 self._holder.close()
 

@@ -276,12 +276,15 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         return False
 
     def _receive(self) -> Frame | None:
-        try:
-            raw = self._channel.receive()
-        except EOFError:  # the router is gone: leave, as after a quit
-            self._running = False
-            return None
-        return None if raw is None else unpack(raw)
+        while True:
+            try:
+                raw = self._channel.receive()
+                return None if raw is None else unpack(raw)
+            except EOFError:  # the router is gone: leave, as after a quit
+                self._running = False
+                return None
+            except MessageError as error:
+                self.log("warning", f"frame refused: {error}")
 
     def receive_ipc(self) -> None:
         """Obey the messages that have come, so many at a time that the loop is not starved."""
@@ -432,6 +435,11 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
 @cache
 def _signature(cls: type, name: str) -> inspect.Signature:
     return inspect.signature(getattr(cls, name))
+
+
+def left_when_told(exit_code: int | None) -> bool:
+    """Whether a process that was told to terminate has ended by that, or by itself, in order."""
+    return exit_code in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
 
 
 def signal_name(exit_code: int | None) -> str:

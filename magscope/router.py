@@ -8,6 +8,7 @@ from typing import NamedTuple
 from magscope.channel import Channel
 from magscope.processes import ManagerProcessBase
 from magscope.protocol import Envelope, Frame, Kind, MessageError, envelope, pack_message, unpack
+from magscope.runtime import current
 from magscope.utils import Message
 
 ROUTER = "MagScope"
@@ -181,6 +182,9 @@ class Router:
     def _report(self, head: Envelope, to: str, reason: str) -> None:
         self.undelivered_count += 1
         self.undelivered.append(Undelivered(head.sender, head.number, to, head.meth, reason))
+        current().note(
+            "undelivered", f"{head.meth} {head.number} from {head.sender} to {to}: {reason}"
+        )
         if (to, reason) not in self._warned and len(self._warned) < REMEMBERED:
             self._warned.add((to, reason))
             self._warn(f"{head.meth} from {head.sender} not delivered: {to} {reason}")

@@ -36,6 +36,7 @@ class MagScope(metaclass=SingletonMeta):
         run_for_s: End by itself after so many seconds; None: run until `stop`.
         record_dir: Record into this directory from the start; None: record nothing.
         script_path: Run this script once the system is up.
+        session: The run, once `start` has begun it.
         report: How the session went, once `start` has returned.
         is_stopped: Whether the system was asked to quit from this process.
         is_hurried: Whether it was asked by Ctrl-C, and then again.
@@ -48,6 +49,7 @@ class MagScope(metaclass=SingletonMeta):
         self.record_dir: Path | None = None
         self.script_path: Path | None = None
         self.bounds = Bounds()
+        self.session: Session | None = None
         self.report = SessionReport()
         self._settings: dict[str, Any] = checked(self.rig.settings)
         self._settings_path: Path | None = None
@@ -175,7 +177,8 @@ class MagScope(metaclass=SingletonMeta):
         self._bell = runtime.bell()
         try:
             with runtime.interrupts(self._interrupt):
-                self.report = Session(self, self._bell).run()
+                self.session = Session(self, self._bell)
+                self.report = self.session.run()
         finally:
             self._bell = None
             runtime.end_session()

@@ -10,7 +10,7 @@ from hal.clock import NS_PER_S
 from magscope.assembly import assemble
 from magscope.channel import Channel
 from magscope.ledger import CAMERA, Ledger
-from magscope.processes import ManagerProcessBase, signal_name
+from magscope.processes import ManagerProcessBase, left_when_told, signal_name
 from magscope.protocol import Envelope, Frame, Kind, MessageError, arguments, pack
 from magscope.recording.errors import RecordingError
 from magscope.report import LogLine, ProcessReport, SessionReport, Snapshot
@@ -146,6 +146,7 @@ class Session:
         peer.channel.end.close()
         peer.manager.join()
         peer.exit_code = peer.manager.exitcode
+        peer.is_dismissed = peer.is_dismissed and left_when_told(peer.exit_code)
         peer.manager.forget()
         peer.ended_ns = self.runtime.clock.monotonic_ns()
         unexpected = peer.state in ("starting", "running")
@@ -216,6 +217,8 @@ class Session:
                         self.scope.run_for_s * NS_PER_S
                     )
             return
+        if state not in ("quitting", "failed"):
+            raise ValueError(f"{state!r} is no state that a manager can be in")
         if state == "failed":
             self.quit(self.runtime.clock.monotonic_ns())
         self.router.drop(peer, "is quitting") if peer.channel.is_broken else None

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from hal.clock import NS_PER_S
 from magscope.channel import Channel
 from magscope.datatypes import VideoBuffer
-from magscope.processes import HEARTBEAT_S, ManagerProcessBase, signal_name
+from magscope.processes import HEARTBEAT_S, ManagerProcessBase, left_when_told, signal_name
 from magscope.protocol import Kind, pack
 from magscope.runtime import current
 from magscope.trackers import Tracker
@@ -107,6 +107,11 @@ class VideoProcessorManager(ManagerProcessBase):
             *(hand.worker for hand in self._hands),
         )
 
+    def _writable(self) -> tuple[Channel, ...]:
+        """Send on what waits for room, tasks too; return the pipes that have too little."""
+        waiting = [hand.channel for hand in self._hands if hand.channel.wants_room]
+        return (*super()._writable(), *(c for c in waiting if not c.flush()))
+
     def seconds_to_next_loop(self) -> float:
         """Look after busy workers before their time is over."""
         return HEARTBEAT_S / 2 if any(hand.task for hand in self._hands) else HEARTBEAT_S
@@ -145,7 +150,7 @@ class VideoProcessorManager(ManagerProcessBase):
         for hand in self._hands:
             if not self._acquisition_on or not buffer.check_read_stack():
                 return
-            if not hand.is_ready or hand.task is not None:
+            if not hand.is_ready or hand.task is not None or hand.channel.is_broken:
                 continue
             flag = self.shared_values.video_process_flag
             epoch = flag.claim(hand.number, buffer.check_read_stack)
@@ -187,7 +192,11 @@ class VideoProcessorManager(ManagerProcessBase):
     def _take_in(self, hand: _Hand) -> None:
         try:
             while (raw := hand.channel.receive()) is not None:
-                result: Result | None = pickle.loads(raw)
+                try:
+                    result: Result | None = pickle.loads(raw)
+                except Exception as error:  # whatever bytes that make no sense do to their reader
+                    self._end(hand, f"answers what can not be read ({error})")
+                    return
                 if result is None:
                     hand.is_ready = True
                 elif hand.task is not None and result.epoch == hand.task.epoch:
@@ -239,6 +248,7 @@ class VideoProcessorManager(ManagerProcessBase):
         self._hands.remove(hand)
         hand.worker.join()
         exit_code = hand.worker.exitcode
+        hand.is_dismissed = hand.is_dismissed and left_when_told(exit_code)
         hand.worker.forget()
         hand.channel.break_off()
         hand.channel.end.close()
@@ -265,10 +275,16 @@ class VideoProcessorManager(ManagerProcessBase):
                 continue
             busy_s = (now_ns - hand.since_ns) / NS_PER_S
             holds = flag.read()[:2] == (PoolVideoFlag.RUNNING, hand.number)
-            if busy_s > TASK_LIMIT_S or (holds and busy_s > HOLD_LIMIT_S):
-                hand.force = "killed"
-                self.log("error", f"{hand.worker.name} hangs in stack {hand.task.epoch}: killed")
-                hand.worker.kill()
+            has_no_say = hand.channel.is_broken
+            if busy_s > TASK_LIMIT_S or ((holds or has_no_say) and busy_s > HOLD_LIMIT_S):
+                self._end(hand, f"hangs in stack {hand.task.epoch}")
+
+    def _end(self, hand: _Hand, why: str) -> None:
+        """Kill a worker that is of no use any more; another one takes its place."""
+        if not hand.force:
+            hand.force = "killed"
+            self.log("error", f"{hand.worker.name} {why}: killed")
+            hand.worker.kill()
 
     def _count_busy(self) -> None:
         busy = sum(hand.task is not None for hand in self._hands)
@@ -364,7 +380,7 @@ class VideoProcessorManager(ManagerProcessBase):
         clock = current().clock
         deadline_ns = clock.monotonic_ns() + int(seconds * NS_PER_S)
         while not is_done() and (left_ns := deadline_ns - clock.monotonic_ns()) > 0:
-            current().wait(self.wait_sources(), timeout_s=left_ns / NS_PER_S)
+            current().wait(self.wait_sources(), self._writable(), left_ns / NS_PER_S)
             self.resources.bells["video"].clear()
             for hand in list(self._hands):
                 self._take_in(hand)

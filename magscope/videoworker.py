@@ -7,7 +7,6 @@ from typing import Any
 
 from magscope.channel import Channel
 from magscope.datatypes import MatrixBuffer, VideoBuffer
-from magscope.flag import IllegalTransitionError
 from magscope.processes import InterprocessValues
 from magscope.runtime import Bell, Endpoint, RuntimeProcess, current
 from magscope.trackers import Tracker
@@ -63,7 +62,10 @@ class VideoWorker(RuntimeProcess):
                 return
             if raw is None:
                 continue
-            task: Task | None = pickle.loads(raw)
+            try:
+                task: Task | None = pickle.loads(raw)
+            except Exception:  # no task: the stack is given back when this process is gone
+                return
             if task is None:
                 return
             if processor is None:  # only now the video buffer is there for certain
@@ -85,8 +87,9 @@ class VideoWorker(RuntimeProcess):
     def _finish(self, task: Task) -> None:
         try:
             self._shared_values.video_process_flag.finish(task.owner, task.epoch)
-        except IllegalTransitionError:
-            # It was taken for dead and its stack given back: what it has is no longer its own.
+        except Exception:
+            # It was taken for dead and its stack given back: what it has is no longer its own. Or
+            # it can not give its stack back, and that is done for who has died.
             raise SystemExit(1) from None
         self._camera_bell.ring()
 

@@ -66,7 +66,7 @@ class FramedEndpoint(Endpoint):
 
     def receive(self) -> bytes | None:
         """Return the next whole frame, or None if none is there."""
-        while not self.is_ready and not self._is_at_end:
+        while not (self.is_ready or self._is_at_end or self._is_nonsense):
             if self._is_drained:  # the last read was short: spare the one that finds nothing
                 self._is_drained = False
                 return None
@@ -80,7 +80,7 @@ class FramedEndpoint(Endpoint):
             self._is_drained = len(read) < _READ_BYTES
             self._incoming += read
         self._is_drained = self._is_drained and not self._is_at_end
-        if self._incoming and self._next_size() > MAX_FRAME_BYTES:
+        if self._is_nonsense:
             self._is_at_end = True
             self._incoming.clear()
             raise EOFError("what came through the pipe is no frame: it is taken for closed")
@@ -101,6 +101,11 @@ class FramedEndpoint(Endpoint):
         """Whether a whole frame has been taken from the pipe already."""
         size = len(self._incoming)
         return size >= _LENGTH.size and size >= _LENGTH.size + self._next_size()
+
+    @property
+    def _is_nonsense(self) -> bool:
+        """Whether what comes next claims to be larger than any frame."""
+        return self._next_size() > MAX_FRAME_BYTES
 
     def _next_size(self) -> int:
         if len(self._incoming) < _LENGTH.size:

@@ -1,4 +1,4 @@
-"""A list of faults, as a small versioned JSON file."""
+"""A list of faults, as a small versioned JSON file; `schema.json` describes it."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sim.faults.kinds import Fault, fault_from_json
+from sim.faults.base import Fault
+from sim.faults.kinds import fault_from_json
 
 VERSION = 1
+KEYS = ("version", "faults", "$schema")
 
 
 class PlanError(ValueError):
@@ -33,16 +35,22 @@ class FaultPlan:
         """Return the plan that plain data describes; raises PlanError with every mistake."""
         if not isinstance(data, dict) or not isinstance(data.get("faults"), list):
             raise PlanError('expected {"version": 1, "faults": […]}')
+        faults: list[Fault] = []
+        problems = []
         if data.get("version") != VERSION:
-            raise PlanError(
+            problems.append(
                 f"version {data.get('version')!r}: this program reads version {VERSION}"
             )
-        faults, problems = [], []
+        problems += [f"no key {key!r}; there are {', '.join(KEYS)}" for key in data.keys() - KEYS]
         for number, item in enumerate(data["faults"]):
             try:
-                faults.append(fault_from_json(item))
-            except (TypeError, ValueError) as error:
+                fault = fault_from_json(item)
+            except ValueError as error:
                 problems.append(f"fault {number}: {error}")
+                continue
+            if fault in faults:
+                problems.append(f"fault {number}: it is there twice: {fault}")
+            faults.append(fault)
         if problems:
             raise PlanError("; ".join(problems))
         return cls(tuple(faults))

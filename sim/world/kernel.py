@@ -56,6 +56,7 @@ class Task:
         hits: How often it was at each site.
         is_dead: Whether it will never run again.
         is_frozen: Whether it does not run for now, whatever it is ready for.
+        late_ns: By how much its timers are late.
         memory: Open while it runs; None where it shares all with the program outside.
     """
 
@@ -65,6 +66,7 @@ class Task:
         self.is_dead = False
         self.is_ready = False
         self.is_frozen = False
+        self.late_ns = 0
         self.fruitless = 0
         self.pending: BaseException | None = None
         self.woken_by: Any = None
@@ -214,7 +216,7 @@ class Kernel:
                 is_late = True
                 self.make_ready(task)
 
-            timer = self.at(math.ceil(timeout_s * NS_PER_S), expire)
+            timer = self.at(math.ceil(timeout_s * NS_PER_S) + task.late_ns, expire)
         for thing in things:
             thing.waiters[task] = None
         try:

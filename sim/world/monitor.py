@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from sim.properties.base import FrameSeen, Property
+from sim.properties.facts import Facts
 from sim.world.trace import Step
 
 if TYPE_CHECKING:
@@ -17,7 +18,10 @@ class Monitor:
         violations: What does not hold, in the order in which it was found; each once.
         first_step: At which step the first one was found; None while all holds.
         reached: The rare states that the run came through.
+        facts: What the properties need to know of the run.
     """
+
+    facts: Facts
 
     def __init__(self) -> None:
         self.violations: list[str] = []
@@ -29,6 +33,7 @@ class Monitor:
     def watch(self, world: "World", properties: Iterable[type[Property]]) -> None:
         """Let properties watch a world."""
         self._world = world
+        self.facts = Facts(world)
         self._properties = [make(world) for make in properties]
         for watcher in self._properties:
             for site in sorted(watcher.sites):

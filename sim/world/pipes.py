@@ -34,12 +34,14 @@ class Stream(Waitable):
     Attributes:
         readers: The processes that have the reading end open.
         writers: The processes that have the writing end open.
+        is_dry: Whether nothing comes out for now.
     """
 
     def __init__(self, capacity: int) -> None:
         super().__init__()
         self.capacity = capacity
         self.size = 0
+        self.is_dry = False
         self.readers: set[int] = set()
         self.writers: set[int] = set()
         self._taken = 0
@@ -62,6 +64,8 @@ class Stream(Waitable):
 
     def read(self, count: int) -> bytes:
         """Return what is there, so much at most; nothing at the end of file."""
+        if self.is_dry:
+            raise BlockingIOError
         if not self.size:
             if self.writers:
                 raise BlockingIOError
@@ -83,7 +87,7 @@ class Stream(Waitable):
     @property
     def is_readable(self) -> bool:
         """Whether reading would not block."""
-        return self.size > 0 or not self.writers
+        return not self.is_dry and (self.size > 0 or not self.writers)
 
     @property
     def is_writable(self) -> bool:
@@ -136,16 +140,19 @@ class VirtualEndpoint(FramedEndpoint):
     def _write(self, data: memoryview) -> int:
         if not self.is_open:
             raise OSError("it is closed")
-        self._machine.operation("pipe.write", self.name, _header(data))
-        if self._machine.loses_write():
-            return len(data)
+        self._machine.operation("pipe.write", self.name, header(data))
+        if (tamper := self._machine.hooks.write) is not None and (
+            taken := tamper(self, data)
+        ) is not None:
+            return taken
         written = self.outgoing.write(data)
         self._machine.kernel.notify(self.outgoing)
         return written
 
     def _read(self, count: int) -> bytes:
         self._machine.operation("pipe.read", self.name)
-        data = self.incoming.read(count)
+        read = self._machine.hooks.read
+        data = self.incoming.read(count) if read is None else read(self, count)
         self._machine.kernel.notify(self.incoming)
         return data
 
@@ -174,7 +181,7 @@ class VirtualEndpoint(FramedEndpoint):
         self._machine.kernel.notify(self.outgoing)
 
 
-def _header(data: memoryview) -> str:
+def header(data: memoryview) -> str:
     """Return the header of a frame between router and managers, for the trace; "" for others.
 
     A message's arguments follow as a digest.

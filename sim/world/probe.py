@@ -67,6 +67,7 @@ class Probe(ManagerProcessBase):
             self._do(self._actions.pop(0))
 
     def _do(self, action: Action) -> None:
+        current().note("does", f"{action.do}: {action}")
         if action.do == "send":
             self.send_ipc(Message(action.to, action.meth, *action.args))
         elif action.do == "flood":

@@ -33,6 +33,8 @@ class VirtualLock(Waitable, Lock):
         if not machine.kernel.wait_until(lambda: self.holder is None, (self,), limit_s):
             return False
         self.holder, self._depth = pid, 1
+        if machine.hooks.held is not None:
+            machine.hooks.held()
         return True
 
     def release(self) -> None:
