@@ -1,5 +1,6 @@
 """The router's view of the shared memory: the account of frames, the newest rows, who is alive."""
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -53,6 +54,13 @@ class Ledger:
         """Attach to the video buffer that the camera manager has made."""
         self._video = VideoBuffer(create=False, locks=self._parts.locks)
         self._first_frame_ns = current().clock.monotonic_ns()
+
+    def attach_at_last(self) -> None:
+        """Attach at the end, if the camera's word that the buffer is there never came."""
+        if self._video is None:
+            # None was made, or its maker died while it wrote down its geometry.
+            with contextlib.suppress(FileNotFoundError, ValueError):
+                self.attach()
 
     def close(self) -> None:
         """Let go of the video buffer."""

@@ -264,6 +264,7 @@ class Session:
         """Settle the account, write the manifest, and return the report."""
         ended_ns = self.runtime.clock.monotonic_ns()
         quit_ns = self.shutdown.began_ns or ended_ns
+        self.ledger.attach_at_last()
         camera_is_clean = self.router.peers[CAMERA].exit_code == 0
         if camera_is_clean and (problem := self.ledger.disagreement()):
             self.fail("router", f"B1: {problem}")

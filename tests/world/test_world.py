@@ -175,7 +175,7 @@ def test_an_error_that_no_fault_explains_fails_the_run_and_replays(fragile, tmp_
     assert smaller.plan.causes == [], "no deviation is needed for it"
     assert runs == 1
     smaller.failure().save(tmp_path / "failure.json")
-    again = run_plan(Failure.load(tmp_path / "failure.json").plan)
+    again = run_plan(Failure.load(tmp_path / "failure.json").plan, stop_at_violation=True)
     assert again.trace_hash == smaller.trace_hash
     assert again.violations == smaller.violations
 
