@@ -9,7 +9,8 @@ from hal.clock import NS_PER_S
 from sim.faults import clocks, disks, messages, processes
 from sim.faults.base import Fault
 from sim.faults.errors import os_error
-from sim.world.machine import Machine, VirtualProcess
+from sim.world.machine import Machine
+from sim.world.process import VirtualProcess
 from sim.world.tampering import Tampering
 
 _WRITES = frozenset({"open", "space", "write", "patch", "flush", "fsync", "truncate", "rename"})

@@ -12,7 +12,8 @@ from magscope.runtime.files import Disk, OpenFile
 from sim.world.content import without_paths
 
 if TYPE_CHECKING:
-    from sim.world.machine import Machine, VirtualProcess
+    from sim.world.machine import Machine
+    from sim.world.process import VirtualProcess
 
 
 class VirtualDisk(Disk):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from hal.device import Device
 
 if TYPE_CHECKING:
-    from sim.world.machine import VirtualProcess
     from sim.world.pipes import VirtualEndpoint
+    from sim.world.process import VirtualProcess
 
 
 @dataclass

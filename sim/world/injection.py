@@ -13,7 +13,8 @@ from sim.faults.errors import ERRORS, InjectedMissingError, tells_of_injected
 from sim.faults.instruments import CameraBurst, CameraTorn, DeviceFault
 from sim.world.effects import Effects
 from sim.world.kernel import Task
-from sim.world.machine import SIGKILL, Machine, VirtualProcess
+from sim.world.machine import Machine
+from sim.world.process import SIGKILL, VirtualProcess
 from sim.world.states import StateWatch
 from sim.world.tampering import NEXT_FRAME
 

@@ -55,7 +55,8 @@ class Monitor:
         kernel = self._world.kernel
         if kernel.current is None:
             return
-        seen = FrameSeen(kernel.now_ns, kernel.current.name, way, end, raw)
+        manager = self.facts.manager_of(end)
+        seen = FrameSeen(kernel.now_ns, kernel.current.name, way, end, raw, manager)
         for watcher in self._frame_watchers:
             try:
                 watcher.frame(seen)

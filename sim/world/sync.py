@@ -8,7 +8,8 @@ from magscope.runtime.base import Event, Lock, SharedMemory, Value, Words
 from sim.world.kernel import Waitable
 
 if TYPE_CHECKING:
-    from sim.world.machine import Machine, VirtualProcess
+    from sim.world.machine import Machine
+    from sim.world.process import VirtualProcess
 
 
 class VirtualLock(Waitable, Lock):

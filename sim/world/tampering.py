@@ -20,7 +20,8 @@ from sim.faults import (
 from sim.world.pipes import Stream, VirtualEndpoint, header
 
 if TYPE_CHECKING:
-    from sim.world.machine import Machine, VirtualProcess
+    from sim.world.machine import Machine
+    from sim.world.process import VirtualProcess
 
 _LENGTH = struct.Struct("<I")
 _ON_ITS_WAY = -1  # no process: what is on its way keeps a pipe from ending

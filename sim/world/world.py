@@ -19,11 +19,12 @@ from sim.properties import ALL, Property
 from sim.world import schedules
 from sim.world.injection import Injector
 from sim.world.kernel import Deadlock, Kernel, WorldError
-from sim.world.machine import Machine, VirtualProcess
+from sim.world.machine import Machine
 from sim.world.minimise import ddmin
 from sim.world.monitor import Monitor
 from sim.world.plan import ROUTER, Action, Cause, Failure, Plan, Workload
 from sim.world.probe import Probe
+from sim.world.process import VirtualProcess
 from sim.world.purity import Watch
 from sim.world.trace import Trace
 

@@ -13,7 +13,8 @@ from magscope.runtime.os_memory import PREFIX
 from magscope.runtime.os_session import _names
 from sim.world import schedules
 from sim.world.kernel import Kernel
-from sim.world.machine import Machine, VirtualProcess
+from sim.world.machine import Machine
+from sim.world.process import VirtualProcess
 from sim.world.trace import Trace
 
 Scenario = Callable[[Runtime], None]

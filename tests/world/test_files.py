@@ -8,7 +8,8 @@ import pytest
 from magscope.recording.diskfile import DiskFile
 from magscope.runtime import current
 from sim.world.kernel import Kernel
-from sim.world.machine import SIGKILL, Machine
+from sim.world.machine import Machine
+from sim.world.process import SIGKILL
 from sim.world.schedules import Fifo, Recorder
 from sim.world.trace import Trace
 

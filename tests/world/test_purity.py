@@ -26,8 +26,9 @@ import sim
 from hal.clock import MachineClock
 from sim.world.forbidden import FORBIDDEN
 from sim.world.kernel import Kernel
-from sim.world.machine import EPOCH_NS, Machine
+from sim.world.machine import Machine
 from sim.world.purity import ImpurityError, Watch
+from sim.world.runtime import EPOCH_NS
 from sim.world.schedules import Fifo, Recorder
 from sim.world.trace import Trace
 
