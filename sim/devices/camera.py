@@ -53,7 +53,14 @@ class BeadCamera(Camera):
     shared_memory = bench.SHARED_MEMORY
     driver: ClassVar[str] = "sim.bead-camera"
     annotation_name = "truth"
-    annotation_columns: tuple[str, ...] = ("bead_id", "x_nm", "y_nm", "z_nm", "force_pn", "focus_nm")
+    annotation_columns: tuple[str, ...] = (
+        "bead_id",
+        "x_nm",
+        "y_nm",
+        "z_nm",
+        "force_pn",
+        "focus_nm",
+    )
 
     def __init__(
         self,
