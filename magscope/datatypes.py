@@ -69,11 +69,14 @@ class _SharedBuffer:
         self._drop_views()
         self._words.release()
         self._block.close()
+        if not self.is_creator:
+            self._finalizer.detach()
 
     def unlink(self) -> None:
         """Remove the buffer's name, for its creator; idempotent."""
         if self.is_creator:
             self._block.unlink()
+            self._finalizer.detach()
 
     def disown(self) -> None:
         """Leave the removal of the buffer's name to the session, for its creator."""

@@ -8,6 +8,7 @@ simpy's heap says what happens next, and all that happens at that instant is rea
 import contextlib
 import contextvars
 import gc
+import itertools
 import math
 import sys
 from collections import deque
@@ -24,6 +25,8 @@ from sim.world.trace import Trace
 POLL_NS = 20_000
 SPIN_LIMIT = 20_000
 COLLECT_EVERY = 50_000  # operations
+COLLECT_WORLDS = 64
+_closed = itertools.count(1)
 
 
 class WorldError(Exception):
@@ -322,6 +325,16 @@ class Kernel:
             self.current = None
             sys.unraisablehook = hook
             gc.unfreeze()
+
+    def forget(self) -> None:
+        """Let go of the tasks, once the world has ended."""
+        self.tasks.clear()
+        self._ready.clear()
+        self._frozen.clear()
+        self.environment = simpy.Environment(self.now_ns)
+        # Python looks for garbage when much is made, but not while a world runs: so here.
+        if next(_closed) % COLLECT_WORLDS == 0:
+            gc.collect()
 
 
 def _overhear(unraisable: Any) -> None:

@@ -145,6 +145,12 @@ class Machine:
         for process in self.processes.values():
             process.runtime.disk.close()
         self.kernel.close()
+        # A buffer that nobody has dropped is known to Python until it ends, and so would all that
+        # it leads to: the blocks of memory, this, and the processes with their buffers.
+        for process in self.processes.values():
+            process.__dict__.pop("being", None)
+        self._handed.clear()
+        self.kernel.forget()
 
     def keep(self, thing: Any) -> Any:
         """Remember a thing that may be handed to other processes, by its name."""

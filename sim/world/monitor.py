@@ -38,8 +38,11 @@ class Monitor:
         for watcher in self._properties:
             for site in sorted(watcher.sites):
                 world.trace.observe(site, self._guarded(watcher))
-        self._frame_watchers = [p for p in self._properties if p.sees_frames]
-        if self._frame_watchers:
+        self._frame_watchers = {
+            kind: [p for p in self._properties if kind in p.sees]
+            for kind in ("messages", "work", "news")
+        }
+        if any(self._frame_watchers.values()):
             world.machine.on_frame = self._on_frame
 
     def _guarded(self, watcher: Property):  # type: ignore[no-untyped-def]
@@ -47,7 +50,7 @@ class Monitor:
             try:
                 watcher.step(step)
             except Exception as error:  # must not look like a manager's own mistake
-                self._broken(watcher, error)
+                self.broken(watcher, error)
 
         return look
 
@@ -57,11 +60,12 @@ class Monitor:
             return
         manager = self.facts.manager_of(end)
         seen = FrameSeen(kernel.now_ns, kernel.current.name, way, end, raw, manager)
-        for watcher in self._frame_watchers:
+        kind = "work" if raw[:1] == b"\x80" else "messages" if seen.event else "news"
+        for watcher in self._frame_watchers[kind]:
             try:
                 watcher.frame(seen)
             except Exception as error:
-                self._broken(watcher, error)
+                self.broken(watcher, error)
 
     def end(self) -> None:
         """Let every property look at the end."""
@@ -69,7 +73,7 @@ class Monitor:
             try:
                 watcher.at_end()
             except Exception as error:
-                self._broken(watcher, error)
+                self.broken(watcher, error)
 
     def report(self, text: str) -> None:
         """Take down a violation."""
@@ -79,5 +83,6 @@ class Monitor:
             self.first_step = self._world.trace.count
         self.violations.append(text)
 
-    def _broken(self, watcher: Property, error: Exception) -> None:
+    def broken(self, watcher: Property, error: Exception) -> None:
+        """Take down that a property itself failed."""
         self.report(f"harness: the property {watcher.id} itself failed: {error!r}")
