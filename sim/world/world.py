@@ -327,14 +327,18 @@ def kind_of(violation: str) -> str:
     return violation.partition(":")[0]
 
 
-def minimised(outcome: Outcome, *, most_runs: int = 300) -> tuple[Outcome, int]:
-    """Return a run with the fewest causes that violates the same, up to there, and the runs."""
+def minimised(outcome: Outcome, *, most_runs: int = 300, **options: Any) -> tuple[Outcome, int]:
+    """Return a run with the fewest causes that violates the same, up to there, and the runs.
+
+    The options are those of `run_plan`.
+    """
     kind = kind_of(outcome.violations[0])
 
     def fails(causes: Sequence[Cause]) -> bool:
         plan = outcome.plan.with_causes(causes)
-        again = run_plan(plan, keep_trace=False, stop_at_violation=True)
+        again = run_plan(plan, keep_trace=False, stop_at_violation=True, **options)
         return kind in map(kind_of, again.violations)
 
     causes, runs = ddmin(outcome.plan.causes, fails, most_runs=most_runs)
-    return run_plan(outcome.plan.with_causes(causes), stop_at_violation=True), runs
+    smallest = outcome.plan.with_causes(causes)
+    return run_plan(smallest, stop_at_violation=True, **options), runs

@@ -220,5 +220,5 @@ def test_an_exception_in_the_first_process_fails_the_run(small):
             raise LookupError("on purpose")
 
     (violation,) = Broken(small, Failing).finish().violations
-    assert violation.startswith("MagScope failed: Traceback")
+    assert violation.startswith("escaped: MagScope")
     assert "LookupError: on purpose" in violation
