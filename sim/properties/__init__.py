@@ -1,7 +1,28 @@
 """What must hold in every run, each property a small class that watches one."""
 
+from sim.properties import (
+    accounts,
+    endings,
+    frames,
+    pool,
+    recording,
+    refusals,
+    router,
+    shutdown,
+    sometimes,
+)
 from sim.properties.base import FrameSeen, Property
 
 __all__ = ["ALL", "FrameSeen", "Property"]
 
-ALL: tuple[type[Property], ...] = ()
+ALL: tuple[type[Property], ...] = (
+    *router.PROPERTIES,
+    *refusals.PROPERTIES,
+    *shutdown.PROPERTIES,
+    *endings.PROPERTIES,
+    *pool.PROPERTIES,
+    *frames.PROPERTIES,
+    *accounts.PROPERTIES,
+    *recording.PROPERTIES,
+    *sometimes.PROPERTIES,
+)

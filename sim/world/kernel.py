@@ -71,6 +71,8 @@ class Task:
         self.is_frozen = False
         self.late_ns = 0
         self.fruitless = 0
+        self.instant_ns = -1
+        self.instant_waits = 0
         self.pending: BaseException | None = None
         self.woken_by: Any = None
         self.memory: AbstractContextManager[None] | None = None
@@ -206,6 +208,7 @@ class Kernel:
         assert task is not None
         if is_there():
             task.fruitless = 0
+            self._see_that_time_goes_on(task)
             return True
         if timeout_s is not None and timeout_s <= 0:
             self.charge_poll()
@@ -234,6 +237,17 @@ class Kernel:
             for thing in things:
                 thing.waiters.pop(task, None)
         return False
+
+    def _see_that_time_goes_on(self, task: Task) -> None:
+        """Count how often a task found at once what it waits for, with no time between."""
+        if task.instant_ns != self.now_ns:
+            task.instant_ns, task.instant_waits = self.now_ns, 0
+        task.instant_waits += 1
+        if task.instant_waits > SPIN_LIMIT:
+            raise WorldError(
+                f"{task.name} has found {SPIN_LIMIT} times in one instant what it waits for: it "
+                "spins; let it take what it finds, or leave off waiting for it"
+            )
 
     def pause(self) -> None:
         """Let the running task wait until somebody makes it ready."""

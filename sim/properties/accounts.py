@@ -1,0 +1,293 @@
+"""B1, B4 and B5: every frame is accounted for, every count within its bounds, no lock stuck."""
+# ruff: noqa: ARG002 - a hook takes all that is told
+
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+from hal.clock import NS_PER_S
+from sim.properties.base import WORK, FrameSeen, Property
+from sim.properties.facts import CAMERA, VIDEO
+from sim.properties.frames import StackWatch
+from sim.properties.ring import Taken
+from sim.world.plan import ROUTER
+from sim.world.trace import Step
+
+if TYPE_CHECKING:
+    from sim.world.world import World
+
+FULL_S = 2.2  # until a full buffer is purged
+STUCK_S = 2.0
+_HEADER_BYTES = 128
+
+
+class Conservation(StackWatch):
+    """B1: every frame that was written is accounted for, and where it truly went.
+
+    The frames are counted here by what is seen of the buffer, the results and the device's numbers,
+    and compared with the session's account. A killed process may not have told of its last stack.
+    """
+
+    id = "B1"
+    title = "the account of frames balances, and is true"
+    sees = WORK
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._count = 0
+        self._next_number = 0
+        self._missing = 0
+        self._dropped = 0
+        self._good = 0
+        self._bad = 0
+        self._waiting: set[int] = set()
+        self._unread: dict[str, int] = {}
+        self._full_ns: int | None = None
+
+    def written(self, process: str, index: int, frame: Taken) -> None:
+        """Count a frame, and those that the device has lost before it."""
+        self._count = index + 1
+        self._missing += max(frame.number - self._next_number, 0)
+        self._next_number = frame.number + 1
+        if self._full_ns is None and self._count - self.ring.released >= self.ring.total:
+            self._full_ns = self.facts.now_ns
+
+    def released(self, process: str, released: int) -> None:
+        """Count frames that were dropped."""
+        self._judge_full()
+        self._full_ns = None
+        if self.flag.state != "FINISHED":
+            self._dropped += released - self.ring.released
+
+    def _judge_full(self) -> None:
+        """See that a full buffer does not stay full while nobody reads."""
+        facts = self.facts
+        if self._full_ns is None or not self.is_running or self.flag.state != "READY":
+            return
+        undisturbed_ns = max(self._full_ns, facts.struck_ns, facts.disturbed_ns({CAMERA}))
+        full_s = (facts.now_ns - undisturbed_ns) / NS_PER_S
+        if full_s > FULL_S:
+            self._full_ns = facts.now_ns
+            self.violate(
+                f"The video buffer has been full for {full_s:.1f} s, and nothing was purged. "
+                "The camera has nowhere to write, and its frames are lost without a word."
+            )
+
+    def frame(self, frame: FrameSeen) -> None:
+        """Count results that came in."""
+        if frame.raw[:1] != b"\x80":
+            return
+        if frame.process == VIDEO and frame.way == "send":
+            epoch = getattr(frame.work, "epoch", None)
+            if epoch is not None:
+                self._waiting.add(epoch)
+        elif frame.way == "send":
+            self._unread[frame.end] = self._unread.get(frame.end, 0) + 1
+        elif frame.process == VIDEO:
+            its = frame.end[:-1] + "b"
+            self._unread[its] = self._unread.get(its, 0) - 1
+            result: Any = frame.work
+            if result is not None and result.epoch in self._waiting:
+                self._waiting.discard(result.epoch)
+                if result.problem:
+                    self._bad += 1
+                else:
+                    self._good += 1
+
+    def at_end(self) -> None:
+        """Compare the account with what was seen."""
+        self._judge_full()
+        report = self.world.report
+        if report is None:
+            return
+        account = report.frames
+        if not account.balances:
+            self._say(f"the account does not balance: {account}")
+        for error in report.errors:
+            if "B1: " in error:
+                self._say(error.partition("B1: ")[2])
+        if not self.facts.stacks.has_ring or account.delivered == 0:
+            if self._count and self._is_sound(ROUTER) and CAMERA in self.facts.said:
+                self._say(f"{self._count} frames were written, and none is in the account")
+            return
+        camera, video = self._is_sound(CAMERA), self._is_sound(VIDEO)
+        n_images = self.ring.n_images
+        self._expect("delivered", account.delivered, self._count, 0 if camera else 1)
+        dropped = account.purged + account.discarded
+        # Counted before it is done: who dies in between has counted some that are still there.
+        if camera or not 0 <= dropped - self._dropped <= self.ring.total:
+            self._expect("purged and discarded", dropped, self._dropped, 0)
+        self._expect(
+            "processed", account.processed, self._good * n_images, 0 if video else n_images
+        )
+        if camera and CAMERA not in self.facts.raising:
+            self._expect("device_lost", account.device_lost, self._missing, 0)
+        self._see_unread(n_images)
+
+    def _see_unread(self, n_images: int) -> None:
+        """See that no whole result of a worker was thrown away."""
+        unread = sum(count > 0 for count in self._unread.values())
+        if unread and self._is_sound(VIDEO) and self._all_is_plain():
+            self._say(f"{unread} results, of {n_images} frames each, were sent and never read")
+
+    def _all_is_plain(self) -> bool:
+        """Whether no fault but deaths has struck, and none of them at the end of the session."""
+        ends_ns = self.facts.session_ends_ns or 0
+        kinds = {fault.kind for fault in self.world.injector.struck}
+        return kinds <= {"crash"} and self.facts.struck_ns < ends_ns
+
+    def _is_sound(self, name: str) -> bool:
+        """Whether a manager came to its end by itself, with nothing raised in it."""
+        process = self.facts.process(name)
+        return process is not None and process.exitcode == 0 and name not in self.facts.raising
+
+    def _expect(self, what: str, told: int, seen: int, slack: int) -> None:
+        if abs(told - seen) > slack:
+            self._say(f"{told} frames are {what}, where {seen} were seen to be")
+
+    def _say(self, what: str) -> None:
+        self.violate(
+            f"In the account, {what}. "
+            "Every frame that the camera delivered must be found where it went, at the end too."
+        )
+
+
+class Bounds(Property):
+    """B4: counts only grow, levels stay within the buffer, rows that are overwritten are counted.
+
+    Each count of a buffer is changed under the buffer's lock.
+    """
+
+    id = "B4"
+    title = "buffers keep within their bounds"
+    sites = frozenset({"memory.set"})
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._counts: dict[str, dict[str, int]] = {}
+        self._before: dict[str, int] = {}
+        self._rows_crc: int | None = None
+
+    def step(self, step: Step) -> None:
+        """Judge a count that is about to be stored."""
+        word, _, text = step.detail.partition("=")
+        counts = self._counts.setdefault(step.object, {})
+        before, number = counts.get(word, 0), int(text)
+        counts[word] = number
+        if word in ("written", "released", "read", "overwritten", "claimed"):
+            if number < before:
+                self.violate(
+                    f"{step.process} sets {word} of {step.object} to {number} from {before}. "
+                    "Such a count only grows, so that whoever dies leaves it true."
+                )
+            self._see_lock(step, word)
+        elif step.object != "VideoBuffer" and word == "rows":
+            self._counts[step.object] = {"rows": number}
+        if step.object == "VideoBuffer":
+            self._see_frames(step, counts)
+        elif "rows" in counts:
+            self._see_rows(step, word, counts, before)
+
+    def _see_lock(self, step: Step, word: str) -> None:
+        lock = self.facts.managers[CAMERA].locks.get(step.object)
+        if lock is not None and lock.holder != self.world.machine.running.pid:
+            self.violate(
+                f"{step.process} sets {word} of {step.object} without the buffer's lock. "
+                "Another process may be changing it at the same moment, and one of both is lost."
+            )
+
+    def _see_frames(self, step: Step, counts: dict[str, int]) -> None:
+        level = counts.get("written", 0) - counts.get("released", 0)
+        total = counts.get("n_stacks", 0) * counts.get("n_images", 0)
+        if "bits" in counts and not 0 <= level <= total:
+            self.violate(
+                f"{step.process} leaves {level} unread frames in the video buffer, which has room "
+                f"for {total}. Frames would be overwritten before they are read, or read twice."
+            )
+
+    def _see_rows(self, step: Step, word: str, counts: dict[str, int], before: int) -> None:
+        rows, name = counts["rows"], step.object
+        written, read = counts.get("written", 0), counts.get("read", 0)
+        if word == "read":
+            lost = max(max(written, counts.get("claimed", 0)) - rows - before, 0)
+            lost = min(lost, written - before)
+            told = counts.get("overwritten", 0) - self._before.get(name, 0)
+            self._before[name] = counts.get("overwritten", 0)
+            if read > written or told != lost:
+                self.violate(
+                    f"{step.process} reads {name} up to row {read} of {written} and counts {told} "
+                    f"rows as overwritten, where {lost} were. What is lost must be counted."
+                )
+        elif word == "written" and counts.get("claimed", 0) < written:
+            self.violate(
+                f"{step.process} counts {written} rows in {name}, of which only "
+                f"{counts.get('claimed', 0)} had been claimed. What is overwritten must be "
+                "said before, or a reader takes half of it for whole."
+            )
+        if name == "TracksBuffer":
+            self._see_claim(step, word)
+
+    def _see_claim(self, step: Step, word: str) -> None:
+        """See that no row is overwritten before that was said."""
+        memory = next(
+            (
+                memory
+                for (session, name), memory in self.world.machine.memory.items()
+                if name == "TracksBuffer"
+                and self.world.machine.sessions.get(session) is self.world.router
+            ),
+            None,
+        )
+        if memory is None:
+            return
+        present = crc32(memoryview(memory)[_HEADER_BYTES:])
+        if word == "claimed" and self._rows_crc not in (None, present):
+            self.violate(
+                f"{step.process} overwrites rows of {step.object} before it has said which. If it "
+                "dies now, half of what it wrote is read as whole."
+            )
+        self._rows_crc = present
+
+
+class NoStuckLock(Property):
+    """B5: nobody waits for a lock for long, whoever dies with it in hand.
+
+    A holder that hangs or is delayed keeps its lock: that is excused until it goes on or dies.
+    """
+
+    id = "B5"
+    title = "no lock is stuck"
+    sites = frozenset({"lock.acquire", "lock.release", "process.end"})
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._waits: dict[str, tuple[int, str]] = {}
+
+    def step(self, step: Step) -> None:
+        """See who begins to wait, and for how long it did."""
+        if step.site == "lock.acquire":
+            lock = self.world.machine._handed.get(step.object)  # noqa: SLF001 - as it stands
+            if lock is not None and lock.holder not in (None, self.world.machine.running.pid):
+                self._waits[step.process] = (step.t_ns, step.object)
+            else:
+                self._waits.pop(step.process, None)
+        elif self._waits and step.process in self._waits:
+            began_ns, name = self._waits[step.process]
+            if name == step.object or step.site == "process.end":
+                del self._waits[step.process]
+                self._judge(step.process, began_ns, name)
+
+    def at_end(self) -> None:
+        """See who waits still."""
+        for who, (began_ns, name) in self._waits.items():
+            if self.facts.is_alive(who):
+                self._judge(who, began_ns, name)
+
+    def _judge(self, who: str, began_ns: int, name: str) -> None:
+        if (waited_s := self.facts.since(max(began_ns, self.facts.struck_ns))) > STUCK_S:
+            self.violate(
+                f"{who} waited {waited_s:.1f} s for {name}, and nobody who hangs had it. "
+                "A lock must be given back by its holder, or by its holder's death."
+            )
+
+
+PROPERTIES: tuple[type[Property], ...] = (Conservation, Bounds, NoStuckLock)

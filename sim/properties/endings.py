@@ -1,0 +1,261 @@
+"""S3, S5, S7, `escaped`: what a session leaves, what it says of its end, what nobody expected."""
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from magscope.report import ProcessReport
+from sim.faults import Raise
+from sim.properties.base import NEWS, FrameSeen, Property
+from sim.properties.facts import VIDEO, WORKER
+from sim.world.plan import ROUTER
+from sim.world.process import SIGKILL, SIGTERM, VirtualProcess
+from sim.world.trace import Step
+
+if TYPE_CHECKING:
+    from sim.world.world import World
+
+_TRACEBACK = "\nTraceback (most recent call last)"
+_NO_MEMORY = "there is no shared memory"
+_TOLD_TO_FAIL = "a probe was told to fail"
+
+
+class NothingLeft(Property):
+    """S3: a session leaves no process, no shared memory and no taken lock.
+
+    After the router's death, whoever of the managers ends last in order removes what is left; what
+    a killed one leaves is for the next session to sweep.
+    """
+
+    id = "S3"
+    title = "nothing is left"
+    sites = frozenset({"memory.create", "process.end"})
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._is_swept = False
+
+    def step(self, step: Step) -> None:
+        """Take down whether somebody who sweeps has ended after the router, and last."""
+        if step.site == "memory.create":
+            self._is_swept = False
+        elif step.process in self.facts.managers and self.world.router.exitcode is not None:
+            in_order = step.detail in ("0", "1", str(128 + SIGTERM))
+            if in_order and step.process not in self.facts.raising:
+                self._is_swept = True
+
+    def at_end(self) -> None:
+        """Look at what is left."""
+        world, machine = self.world, self.world.machine
+        if not world.has_ended:
+            return
+        taken = [lock.name for lock in machine.locks if lock.holder is not None]
+        if taken:
+            self.violate(
+                f"The locks {', '.join(taken)} are still taken. "
+                "A lock must be given back, also by the death of its holder."
+            )
+        if not self._should_be_swept():
+            return
+        left = sorted({name for _, name in machine.memory})
+        if left:
+            self.violate(
+                f"Shared memory is left when all have ended: {', '.join(left)}. "
+                "Whoever ends last must remove the session's memory, or it is lost until a restart."
+            )
+
+    def _should_be_swept(self) -> bool:
+        router = self.world.router
+        if router.exitcode is not None and router.exitcode >= 0:
+            return True
+        return self._is_swept
+
+
+class TruthfulReport(Property):
+    """S5: the report says of each process how it ended, as the machine has it."""
+
+    id = "S5"
+    title = "the report is true"
+    sites = frozenset({"process.terminate", "process.kill", "note.error"})
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._forced: dict[str, set[str]] = {}
+        self._failed: set[str] = set()
+
+    def step(self, step: Step) -> None:
+        """Take down who is made to end, and who fails with an exception."""
+        if step.site == "note.error":
+            if step.detail.startswith(f"{step.process} failed: "):
+                self._failed.add(step.process)
+        elif self.facts.is_alive(step.object):
+            how = "terminated" if step.site == "process.terminate" else "killed"
+            self._forced.setdefault(step.object, set()).add(how)
+
+    def at_end(self) -> None:
+        """Compare the report with what happened."""
+        report, facts = self.world.report, self.facts
+        if report is None or ROUTER in facts.raising:
+            return
+        told = {process.name: process for process in report.processes}
+        for name, process in self._processes():
+            if name not in told:
+                if name in facts.managers or not self._may_be_missing():
+                    self._say(name, "is not in the report")
+                continue
+            self._compare(told[name], process)
+        unexplained = not self.world.injector.struck and not self.world.actions
+        for error in report.errors if unexplained else ():
+            self._say("the log", f"has an error though nothing was done to the system: {error}")
+            return
+
+    def _processes(self) -> Iterator[tuple[str, VirtualProcess]]:
+        for process in self.world.machine.processes.values():
+            if process.name in self.facts.managers or process.name.startswith(WORKER):
+                yield process.name, process
+
+    def _may_be_missing(self) -> bool:
+        """Whether the video processor manager may not have told the router of all its workers."""
+        video = self.facts.process(VIDEO)
+        is_sound = video is not None and video.exitcode == 0 and VIDEO not in self.facts.raising
+        return not is_sound or bool(self.facts.tampered_ns) or self.facts.is_full(VIDEO)
+
+    def _compare(self, told: ProcessReport, process: VirtualProcess) -> None:
+        name, code = told.name, process.exitcode
+        forced = self._forced.get(name, set())
+        is_manager = name in self.facts.managers
+        if is_manager and told.exit_code != code:
+            self._say(name, f"ended with {code}, and the report has {told.exit_code}")
+        elif told.outcome == "clean":
+            well = code == 0 or (code in (-SIGTERM, 128 + SIGTERM, 1) and "terminated" in forced)
+            if not well and not (code == -SIGKILL and not is_manager and self._may_be_missing()):
+                self._say(name, f"ended with {code}, and the report calls it clean")
+        elif told.outcome in ("terminated", "killed"):
+            if told.outcome not in forced:
+                self._say(name, f"was not {told.outcome} by anybody, as the report has it")
+        elif code == 0 and is_manager and name not in self.facts.raising:
+            self._say(name, f"ended with exit code 0, and the report calls it {told.outcome}")
+        words = name in self._failed and is_manager and told.outcome == "crashed"
+        if words and not told.traceback and not self.facts.tampered_ns:
+            self._say(name, "failed with an exception, and the report has no word of it")
+
+    def _say(self, name: str, what: str) -> None:
+        self.violate(
+            f"{name} {what}. The report must say how each process ended, or nobody can trust it."
+        )
+
+
+class DevicesSafe(Property):
+    """S7: whoever ends with a device open closes it, and stops a motor before, unless it is killed.
+
+    A device that a fault makes refuse can not be closed; that is excused.
+    """
+
+    id = "S7"
+    title = "devices are closed, motors stopped"
+    sites = frozenset({"note.device", "process.end"})
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._open: dict[str, set[str]] = {}
+        self._stopped: set[str] = set()
+
+    def step(self, step: Step) -> None:
+        """Keep account of what is open."""
+        who = step.process
+        if step.site == "process.end":
+            roles = self._open.pop(who, set())
+            if roles and step.detail != str(-SIGKILL) and who not in self.facts.raising:
+                self.violate(
+                    f"{who} ended and left {', '.join(sorted(roles))} open. Whatever ends a "
+                    "session, its devices must be closed, or the next one can not have them."
+                )
+            return
+        role, _, state = step.detail.partition(" is ")
+        if state == "open":
+            self._open.setdefault(who, set()).add(role)
+            self._stopped.discard(role)
+        elif state == "stopped":
+            self._stopped.add(role)
+        elif state == "closed":
+            self._closes(who, role)
+
+    def _closes(self, who: str, role: str) -> None:
+        roles = self._open.setdefault(who, set())
+        if role not in roles and who not in self.facts.raising:
+            self.violate(
+                f"{who} closed {role}, which was not open. "
+                "A device is shut down once, however often the end is asked for."
+            )
+        roles.discard(role)
+        spec = getattr(self.facts.managers.get(who), "_spec", None)
+        is_motor = who != "CameraManager" and getattr(spec, "on_exit", "") == "stop"
+        if is_motor and role not in self._stopped and who not in self.facts.raising:
+            self.violate(
+                f"{who} closed the motor {role} without having stopped it. A motor must not go on "
+                "by itself when its session has ended, unless the rig file lets it hold."
+            )
+
+
+class Escaped(Property):
+    """No exception that a fault did not raise ends a task, or is all that a handler comes to."""
+
+    id = "escaped"
+    title = "no exception but those injected"
+    sites = frozenset({"note.error", "process.end"})
+    sees = NEWS
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._said: set[str] = set()
+
+    def frame(self, frame: FrameSeen) -> None:
+        """See a traceback on its way to the log."""
+        if frame.way == "send" and frame.raw[:6] == b"Lerror" and frame.parts is not None:
+            text = frame.parts[2].decode(errors="replace")
+            if _TRACEBACK in text:
+                self._judge(frame.process, text)
+
+    def step(self, step: Step) -> None:
+        """See a process that ends by a code that nobody gave it."""
+        if step.site == "note.error":
+            self._look_at_failure(step)
+            return
+        process = self.facts.process(step.process)
+        if step.detail == "1" and step.process.startswith(WORKER) and process is not None:
+            raised = [f for f in self.world.injector.struck if f.process == step.process]
+            in_task = bool(raised) and all(
+                isinstance(f, Raise) and f.site == "call.task" for f in raised
+            )
+            if self.facts.pool_is_tampered:
+                return  # a task that came twice
+            if in_task or (step.process not in self.facts.raising and not process.words):
+                self._report(step.process, "it left in the middle of its work (exit code 1)")
+
+    def _look_at_failure(self, step: Step) -> None:
+        """See a manager that fails: also when nobody is there to take its words."""
+        if re.match(rf"{re.escape(step.process)} failed: ", step.detail):
+            self._judge(step.process, step.detail)
+
+    def _judge(self, who: str, text: str) -> None:
+        # Who is late at the end of a session whose router is dead finds its memory removed.
+        is_swept = _NO_MEMORY in text and self.world.router.exitcode is not None
+        if not (self.world.injector.explains(text) or _TOLD_TO_FAIL in text or is_swept):
+            self._report(who, text.strip().splitlines()[-1] + f" ({text.splitlines()[0][:120]})")
+
+    def at_end(self) -> None:
+        """See the exceptions that no process has caught."""
+        for name, words in self.world.machine.crashes:
+            if not self.world.injector.explains(words):
+                self._report(name, words.strip().splitlines()[-1])
+
+    def _report(self, who: str, what: str) -> None:
+        if who not in self._said:
+            self._said.add(who)
+            self.violate(
+                f"{who} came to an exception that no fault had raised: {what}. "
+                "What can go wrong must be caught where it can, and said in words."
+            )
+
+
+PROPERTIES: tuple[type[Property], ...] = (NothingLeft, TruthfulReport, DevicesSafe, Escaped)

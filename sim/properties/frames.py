@@ -1,0 +1,252 @@
+"""P4, B2 and B3: one stack, one reader; whole frames, each with its own time; in order."""
+# ruff: noqa: ARG002 - a hook takes all that is told
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sim.faults import CameraDuplicate, CameraTorn, ClockJump, CoarseClock
+from sim.properties.base import WORK, FrameSeen
+from sim.properties.facts import CAMERA, WORKER
+from sim.properties.pool import PoolWatch
+from sim.properties.reference import Flag
+from sim.properties.ring import Claim, Ring, Taken
+from sim.world.trace import Step
+
+if TYPE_CHECKING:
+    from sim.world.world import World
+
+_ODD_TIMES = (CameraDuplicate, CameraTorn, ClockJump, CoarseClock)
+_NS_PER_S = 1_000_000_000
+
+
+class StackWatch(PoolWatch):
+    """A property of the frames in the video buffer, and of the stacks that workers are given."""
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        for event in ("written", "released", "claimed", "finished", "tracked"):
+            if getattr(type(self), event) is not getattr(StackWatch, event):
+                self.facts.stacks.tell(event, self, getattr(self, event))
+
+    @property
+    def ring(self) -> Ring:
+        """The video buffer."""
+        return self.facts.stacks.ring
+
+    def written(self, process: str, index: int, frame: Taken) -> None:
+        """A frame is about to be counted."""
+
+    def released(self, process: str, released: int) -> None:
+        """Frames are about to be released."""
+
+    def claimed(self, worker: str, claim: Claim, before: Claim | None) -> None:
+        """A stack was handed to a worker."""
+
+    def finished(self, worker: str, claim: Claim) -> None:
+        """A stack was given back."""
+
+    def tracked(self, process: str, rows: int) -> None:
+        """A worker is about to count rows of tracks."""
+
+
+class OneOwner(StackWatch):
+    """P4: a stack belongs to one worker, is done once, and is let be while it is read."""
+
+    id = "P4"
+    title = "one stack, one owner"
+    sites = frozenset({"note.stack"})
+    sees = WORK
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._answered: set[int] = set()
+
+    def step(self, step: Step) -> None:
+        """See that who reads a stack has it."""
+        epoch, flag = int(step.detail.rpartition(" ")[2]), self.flag
+        if self.facts.pool_is_tampered:
+            return  # a task may have come twice
+        if flag != Flag("RUNNING", int(step.process.removeprefix(WORKER)), epoch):
+            self.violate(
+                f"{step.process} reads stack {epoch} while the flag is {flag}. Only who has the "
+                "stack, and has not given it back, may read it: others write there meanwhile."
+            )
+
+    def released(self, process: str, released: int) -> None:
+        """See that nothing is released under a reader, and of a finished stack its own frames."""
+        ring, flag = self.ring, self.flag
+        count = released - ring.released
+        if flag.state == "RUNNING":
+            self.violate(
+                f"{process} releases {count} frames while {flag}. "
+                "The worker still reads them, and the camera now writes over them."
+            )
+        elif flag.state == "FINISHED" and count != ring.n_images:
+            self.violate(
+                f"{process} releases {count} frames of a finished stack of {ring.n_images}. "
+                "What is released too much was never tracked, what is too little comes twice."
+            )
+        elif count % ring.n_images:
+            self.violate(
+                f"{process} releases {count} frames, and a stack has {ring.n_images}. "
+                "Only whole stacks may be dropped, or all later stacks are shifted."
+            )
+
+    def claimed(self, worker: str, claim: Claim, before: Claim | None) -> None:
+        """See that no frame is handed out twice."""
+        if before is not None and claim.first < before.first + self.ring.n_images:
+            self.violate(
+                f"Stack {claim.epoch} of {worker} begins with frame {claim.first}, which stack "
+                f"{before.epoch} had already. A frame is handed out once, or its track is doubled."
+            )
+
+    def finished(self, worker: str, claim: Claim) -> None:
+        """See that the stack is where it was."""
+        if self.ring.released != claim.first:
+            self.violate(
+                f"The buffer has moved from frame {claim.first} to {self.ring.released} while "
+                f"{worker} read stack {claim.epoch} there. Nobody may release what is being read."
+            )
+
+    def frame(self, frame: FrameSeen) -> None:
+        """See that each stack has one result."""
+        if frame.way != "send" or not frame.process.startswith(WORKER):
+            return
+        epoch = getattr(frame.work, "epoch", None)
+        if epoch is None:
+            return
+        if epoch in self._answered and not self.facts.pool_is_tampered:
+            self.violate(
+                f"{frame.process} sends a result of stack {epoch}, which had one. "
+                "A stack is processed once, or its tracks are doubled."
+            )
+        self._answered.add(epoch)
+
+
+class NoTornFrame(StackWatch):
+    """B2: what a worker reads and what is tracked is what the camera wrote, with its own time."""
+
+    id = "B2"
+    title = "no frame is torn, each has its own time"
+    sees = WORK
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._rows = 0
+        self._tracks: np.ndarray | None = None
+
+    def written(self, process: str, index: int, frame: Taken) -> None:
+        """See that a frame has a time of this session, twice the same."""
+        started_ns = self.facts.managers[CAMERA].resources.started_ns
+        is_odd = any(isinstance(f, _ODD_TIMES) for f in self.world.injector.struck)
+        if is_odd or not self.tells_time:
+            return
+        time_s = self.ring.time_s(index)
+        if frame.time_ns < started_ns or abs(time_s - frame.time_ns / _NS_PER_S) > 1e-6:
+            self.violate(
+                f"{process} counts frame {index} with the time {time_s:.6f} s, which is not its "
+                "own. Its time must be there before it counts, or a reader finds another one's."
+            )
+
+    @property
+    def tells_time(self) -> bool:
+        """Whether the camera is one that gives each frame its time."""
+        return self.world.rig.camera.driver.startswith("sim.")
+
+    def finished(self, worker: str, claim: Claim) -> None:
+        """See that the frames are still as they were written."""
+        if self.ring.released != claim.first:
+            return  # P4 tells of it
+        for offset, frame in enumerate(claim.frames):
+            now = self.ring.look(claim.first + offset)
+            if now != frame:
+                what = "pixels" if now.pixels != frame.pixels else "time or number"
+                self.violate(
+                    f"Frame {claim.first + offset} had other {what} when {worker} had read it than "
+                    "when it was counted. The camera must not write where a worker reads."
+                )
+                return
+
+    def tracked(self, process: str, rows: int) -> None:
+        """See that the rows of tracks have the times, and the true heights, of the stack."""
+        before, self._rows = self._rows, max(rows, self._rows)
+        claim = self.facts.stacks.claims.get(process)
+        if claim is None or rows <= before or self.facts.raising & {process}:
+            return
+        tracks, n = self._ring_of_tracks(), len(claim.frames)
+        per_frame, rest = divmod(rows - before, n)
+        if rest or not per_frame:
+            return
+        first = max(before, rows - len(tracks))
+        found = tracks[np.arange(first, rows) % len(tracks)]
+        wanted = np.repeat([frame.time_ns / _NS_PER_S for frame in claim.frames], per_frame)
+        heights = np.repeat([frame.z_nm for frame in claim.frames], per_frame)
+        skipped = first - before
+        times_agree = np.allclose(found[:, 0], wanted[skipped:], rtol=0, atol=1e-6)
+        if not times_agree:
+            self._tell(process, claim, "times")
+        elif self.ring._tells_truth:  # noqa: SLF001 - its own reader
+            is_first = (found[:, 4] == 0) & (found[:, 5] == 0) & (found[:, 6] == 0)
+            if not np.array_equal(found[is_first, 3], heights[skipped:][is_first]):
+                self._tell(process, claim, "positions")
+
+    def frame(self, frame: FrameSeen) -> None:
+        """See that the batch which is to be recorded has the stack's times and numbers."""
+        if frame.way != "send" or not frame.process.startswith(WORKER):
+            return
+        batch: Any = getattr(frame.work, "batch", None)
+        claim = self.facts.stacks.claims.get(frame.process)
+        if batch is None or claim is None or frame.work.epoch != claim.epoch:
+            return
+        times = [f.time_ns for f in claim.frames] == batch.frame_timestamps_ns.tolist()
+        numbers = [f.number for f in claim.frames] == batch.frame_numbers.tolist()
+        if not (times and numbers):
+            self._tell(frame.process, claim, "numbers" if times else "times")
+
+    def _ring_of_tracks(self) -> np.ndarray:
+        if self._tracks is None:
+            ((memory),) = [
+                memory
+                for (session, name), memory in self.world.machine.memory.items()
+                if name == "TracksBuffer"
+                and self.world.machine.sessions.get(session) is self.world.router
+            ]
+            rows, columns = np.frombuffer(memory, np.int64, 2)
+            found = np.frombuffer(memory, np.float64, rows * columns, 128)
+            self._tracks = found.reshape(rows, columns)
+        return self._tracks
+
+    def _tell(self, process: str, claim: Claim, what: str) -> None:
+        self.violate(
+            f"The {what} that {process} gives for stack {claim.epoch} are not those of its frames. "
+            "Each position must stand beside the time of the very frame that it was read from."
+        )
+
+
+class InOrder(StackWatch):
+    """B3: times and numbers rise within a stack, and stacks are taken in the frames' order."""
+
+    id = "B3"
+    title = "frames and stacks are in order"
+
+    def claimed(self, worker: str, claim: Claim, before: Claim | None) -> None:
+        """Look at the order of the frames of a stack, and of the stacks."""
+        if before is not None and claim.first <= before.first:
+            self.violate(
+                f"Stack {claim.epoch} begins with frame {claim.first}, and the one before began "
+                f"with frame {before.first}. Stacks must be taken in the order of their frames."
+            )
+        if any(isinstance(f, _ODD_TIMES) for f in self.world.injector.struck):
+            return
+        for name in ("time_ns", "number"):
+            values = [getattr(frame, name) for frame in claim.frames]
+            if any(b <= a for a, b in pairwise(values)):
+                self.violate(
+                    f"In stack {claim.epoch} the {name} of the frames does not rise: {values}. "
+                    "A frame stands where another one belongs, or has another one's time."
+                )
+
+
+PROPERTIES = (OneOwner, NoTornFrame, InOrder)

@@ -1,0 +1,260 @@
+"""P1, P2 and P3: the flag that passes stacks to workers and back, and who is busy."""
+
+from typing import TYPE_CHECKING, Any
+
+from hal.clock import NS_PER_S
+from sim.faults import Raise
+from sim.properties.base import WORK, FrameSeen, Property
+from sim.properties.facts import CAMERA, VIDEO, WORKER
+from sim.properties.reference import Flag, illegal
+from sim.world.trace import Step
+
+if TYPE_CHECKING:
+    from sim.world.world import World
+
+BACK_S = 2.2  # until the flag is READY again
+HANG_S = 5.0 + 0.6  # that a worker may hold a stack, and until that is looked at
+BUSY_S = 1.1
+HIRED_S = 2.0
+
+
+class PoolWatch(Property):
+    """A property of the pool.
+
+    Attributes:
+        flag: The flag as it stands in memory.
+    """
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._values: dict[str, Any] = {}
+
+    def _value(self, name: str) -> Any:
+        """Return the flag's word, or the busy count, as the machine has them."""
+        if name not in self._values:
+            scope = self.world.scope
+            assert scope is not None
+            shared = scope.video_processor_manager.shared_values
+            self._values = {
+                "flag": shared.video_process_flag._word,  # noqa: SLF001 - looked at from outside
+                "busy": shared.video_process_busy_count,
+            }
+        return self._values[name]
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the pool has been made."""
+        return bool(self.facts.managers) and hasattr(self.facts.managers[VIDEO], "shared_values")
+
+    @property
+    def flag(self) -> Flag:
+        """The flag as it stands in memory."""
+        return Flag.of(self._value("flag")._words[0])  # noqa: SLF001 - as it stands
+
+    @property
+    def is_running(self) -> bool:
+        """Whether both who have to do with the flag run, and the session is not at its end."""
+        said = self.facts.said
+        return (
+            said.get(CAMERA) == said.get(VIDEO) == "running"
+            and self.facts.asked_ns is None
+            and not self.facts.raising & {CAMERA, VIDEO}
+        )
+
+
+class LegalTransitions(PoolWatch):
+    """P1: the flag changes only as it may, by whom it may, under its lock, with owner and epoch."""
+
+    id = "P1"
+    title = "the flag changes only as the protocol allows"
+    sites = frozenset({"value.set"})
+
+    def step(self, step: Step) -> None:
+        """Judge what is about to be stored in the flag's word."""
+        if not self.is_there or step.object != self._value("flag").name:
+            return
+        before, after = self.flag, Flag.of(int(step.detail))
+        owner = f"{WORKER}{before.owner}"
+        wrong = illegal(before, after, step.process, owner_is_alive=self.facts.is_alive(owner))
+        if wrong:
+            self.violate(
+                f"{step.process} makes the flag {after} while it is {before}: {wrong}. The flag "
+                "must change only as the protocol allows, or a stack is lost or done twice."
+            )
+        if self._value("flag").get_lock().holder != self.world.machine.running.pid:
+            self.violate(
+                f"{step.process} makes the flag {after.state} without holding its lock. "
+                "Somebody else may change it between the look at it and the change."
+            )
+
+
+class NoWedge(PoolWatch):
+    """P2: whatever becomes of a worker, the flag is READY again in time, and it is replaced.
+
+    Counted from the last effect of any fault; while the session runs and both managers do.
+    """
+
+    id = "P2"
+    title = "no worker wedges the pool"
+    sites = frozenset({"note.flag", "note.state", "process.end", "wait"})
+    sees = WORK
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._state = "READY"
+        self._since_ns = 0
+        self._owner = ""
+        self._ready: set[str] = set()
+        self._short_ns: int | None = None
+        self._is_told_off = False
+
+    def frame(self, frame: FrameSeen) -> None:
+        """See a worker say that it is ready for stacks."""
+        if frame.way == "send" and frame.raw[:1] == b"\x80" and frame.process.startswith(WORKER):
+            self._ready.add(frame.process)
+
+    def step(self, step: Step) -> None:
+        """Compare the time with the bounds."""
+        if step.site == "note.flag":
+            self._judge()
+            flag = Flag.noted(step.detail)
+            self._state, self._since_ns, self._owner = (
+                flag.state,
+                step.t_ns,
+                f"{WORKER}{flag.owner}",
+            )
+            if self._state == "RUNNING" and self._owner not in self._ready:
+                self.violate(
+                    f"Stack {flag.epoch} was handed to {self._owner}, which had not said that it "
+                    "is ready. All wait for a stack that lies with a worker which is still loading."
+                )
+        elif step.site == "process.end":
+            self._judge()
+            if step.process == self._owner and self._state == "RUNNING":
+                self._since_ns = step.t_ns
+            self._died_of_its_task(step)
+        elif step.site == "note.state" or step.process in (CAMERA, VIDEO):
+            self._judge()
+            if step.site == "wait" and step.process == VIDEO:
+                self._count_workers()
+
+    def at_end(self) -> None:
+        """See whether the flag is stuck."""
+        self._judge()
+
+    def _judge(self) -> None:
+        if self._state == "READY" or self._is_told_off or not self.is_running:
+            return
+        allowed_s = BACK_S
+        if self._state == "RUNNING" and self.facts.is_alive(self._owner):
+            allowed_s += HANG_S
+        undisturbed_ns = max(self._since_ns, self.facts.struck_ns, self._disturbed_ns())
+        if self._state == "FINISHED":  # it may hang with the flag's lock in its hands
+            undisturbed_ns = max(undisturbed_ns, self.facts.disturbed_ns({self._owner}))
+        stuck_s = (self.facts.now_ns - undisturbed_ns) / NS_PER_S
+        if stuck_s > allowed_s:
+            self._is_told_off = True
+            self.violate(
+                f"The flag has been {self._state}, for the stack of {self._owner}, for "
+                f"{stuck_s:.1f} s. No frame is tracked until it is READY again, which must be so "
+                f"{allowed_s:.1f} s after the worker took the stack, or died, at the latest."
+            )
+
+    def _disturbed_ns(self) -> float:
+        return self.facts.disturbed_ns({CAMERA, VIDEO})
+
+    def _died_of_its_task(self, step: Step) -> None:
+        """See that a worker lives on after a stack that could not be processed."""
+        raised = [f for f in self.world.injector.struck if f.process == step.process]
+        in_task = raised and all(isinstance(f, Raise) and f.site == "call.task" for f in raised)
+        if in_task and step.detail not in ("0", "-9", "-15", "143"):
+            self.violate(
+                f"{step.process} ended with exit code {step.detail} after a stack that it could "
+                "not process. A worker must say what was wrong with the stack, and go on."
+            )
+
+    def _count_workers(self) -> None:
+        """See that there are as many workers as there should be."""
+        if not self.is_running or self._is_told_off:
+            return
+        wanted = self.facts.managers[VIDEO].settings["video processors n"]
+        machine = self.world.machine
+        alive = sum(p.exitcode is None for p in machine.processes.values() if WORKER in p.name)
+        if alive >= wanted:
+            self._short_ns = None
+            return
+        self._short_ns = self.facts.now_ns if self._short_ns is None else self._short_ns
+        since_ns = max(self._short_ns, self.facts.struck_ns, self._disturbed_ns())
+        if (short_s := (self.facts.now_ns - since_ns) / NS_PER_S) > HIRED_S:
+            self._is_told_off = True
+            self.violate(
+                f"There have been {alive} workers instead of {wanted} for {short_s:.1f} s. "
+                "A worker that dies must be replaced, or the others have its work to do."
+            )
+
+
+class BusyCount(PoolWatch):
+    """P3: the busy count is the number of workers inside a task, but for one just dead."""
+
+    id = "P3"
+    title = "the busy count is right"
+    sites = frozenset({"note.flag", "value.set", "wait"})
+    sees = WORK
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._out: dict[str, int] = {}
+
+    def step(self, step: Step) -> None:
+        """See a stack handed out, and the count stored."""
+        if step.site == "note.flag":
+            flag = Flag.noted(step.detail)
+            if flag.state == "RUNNING":
+                self._hand_out(f"{WORKER}{flag.owner}", flag.epoch)
+        elif step.site == "value.set":
+            if self.is_there and step.object == self._value("busy").name:
+                self._compare(int(step.detail), "is set to")
+        elif step.process == VIDEO and self.is_there and self.is_running:
+            undisturbed_ns = max(self.facts.struck_ns, self.facts.disturbed_ns({VIDEO}))
+            if self.facts.now_ns - undisturbed_ns > BUSY_S * NS_PER_S:
+                count = self._value("busy")._words[0]  # noqa: SLF001 - as it stands
+                self._compare(count, "is")
+
+    def frame(self, frame: FrameSeen) -> None:
+        """See a result come in."""
+        if frame.process == VIDEO and frame.way == "receive" and frame.raw[:1] == b"\x80":
+            epoch = getattr(frame.work, "epoch", None)
+            for name in [name for name, its in self._out.items() if its == epoch]:
+                del self._out[name]
+
+    def _hand_out(self, name: str, epoch: int) -> None:
+        if name in self._out and self.facts.is_alive(name) and not self.facts.pool_is_tampered:
+            self.violate(
+                f"{name} was given stack {epoch} while it still had stack {self._out[name]}. "
+                "A worker has one task at a time, or the result of the other is not waited for."
+            )
+        self._out[name] = epoch
+
+    def _compare(self, count: int, verb: str) -> None:
+        if self.facts.pool_is_tampered or VIDEO in self.facts.raising:
+            return
+        for name in [name for name in self._out if self._is_long_dead(name)]:
+            del self._out[name]
+        least = sum(map(self.facts.is_alive, self._out))
+        most = len(self._out)
+        if not least <= count <= most:
+            self.violate(
+                f"The busy count {verb} {count}, and {least} workers are inside a task"
+                + (f", {most - least} more died in one just now. " if most > least else ". ")
+                + "It must be the number of live workers that have a task, never anything else."
+            )
+
+    def _is_long_dead(self, name: str) -> bool:
+        process = self.facts.process(name)
+        if process is None or process.ended_ns is None:
+            return False
+        since_ns = max(process.ended_ns, self.facts.struck_ns, self.facts.disturbed_ns({VIDEO}))
+        return self.facts.now_ns - since_ns > BUSY_S * NS_PER_S
+
+
+PROPERTIES: tuple[type[Property], ...] = (LegalTransitions, NoWedge, BusyCount)

@@ -1,0 +1,219 @@
+"""S6, F1, F2 and F3: what was reported as saved is on disk, readable, once, with no gap unsaid."""
+
+import struct
+from typing import TYPE_CHECKING, Any
+
+from hal.clock import NS_PER_S
+from magscope.recording.check import problems_of_recording
+from sim.faults import CameraDuplicate
+from sim.faults.disks import DiskFault, TornWrite
+from sim.properties.base import MESSAGES, WORK, FrameSeen, Head, Property
+from sim.properties.facts import RECORDER, VIDEO, WORKER
+from sim.properties.traffic import RouterWatch, called
+from sim.world.plan import ROUTER
+from sim.world.trace import Step
+
+if TYPE_CHECKING:
+    import mmap
+
+    from sim.world.world import World
+
+RESUMED_S = 0.5
+_FIELDS, _SLOTS, _WORD_BYTES = 8, 3, 8
+_RECORD_BYTES = _WORD_BYTES + _SLOTS * _FIELDS * _WORD_BYTES
+_IS_RECORDING, _ROWS_SAVED = 1, 2
+
+
+class Board:
+    """The board of the managers as it lies in memory, read without the code that is looked at."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._memory: mmap.mmap | None = None
+
+    def look(self) -> None:
+        """Take hold of the memory, which outlives its name so."""
+        machine = self._world.machine
+        for (session, name), memory in machine.memory.items():
+            if name == "board" and machine.sessions.get(session) is self._world.router:
+                self._memory = memory
+
+    def read(self, manager: str, field: int) -> int:
+        """Return a field of a manager's record; 0 before there is one."""
+        names = list(self._world.monitor.facts.managers)
+        if self._memory is None or manager not in names:
+            return 0
+        start = names.index(manager) * _RECORD_BYTES
+        (version,) = struct.unpack_from("<q", self._memory, start)
+        slot = start + _WORD_BYTES + version % _SLOTS * _FIELDS * _WORD_BYTES
+        return int(struct.unpack_from("<q", self._memory, slot + field * _WORD_BYTES)[0])
+
+
+class OnDisk(RouterWatch):
+    """S6, F1 and F3: the files hold what was reported, and can be read, whoever was killed when."""
+
+    id = "F3"
+    title = "what was reported as saved is on disk, once, and can be read"
+    sites = frozenset({"note.message", "memory.attach"})
+    sees = MESSAGES | WORK
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._board = Board(world)
+        self._sequences: dict[int, int] = {}
+        self._handed: dict[int, tuple[int, int | None]] = {}
+        self._numbered = 0
+        self._obeyed = 0
+
+    def step(self, step: Step) -> None:
+        """Count what the recording manager was given to save."""
+        if step.site == "memory.attach":
+            if step.object == "board" and step.process == RECORDER:
+                self._board.look()
+        elif step.process == RECORDER and called(step.detail)[0] == "save_tracks":
+            self._obeyed += 1
+
+    def frame(self, frame: FrameSeen) -> None:
+        """See the tasks that are handed out, too."""
+        if frame.raw[:1] == b"\x80" and frame.process == VIDEO:
+            if frame.way == "send":
+                self._handed_out(frame.work)
+            else:
+                self._handed.pop(getattr(frame.work, "epoch", 0), None)
+        else:
+            super().frame(frame)
+
+    def _handed_out(self, task: Any) -> None:
+        epoch = getattr(task, "epoch", None)
+        if epoch is None:
+            return
+        self._handed[epoch] = (task.recording, task.owner)
+        if task.sequence is None:
+            return
+        expected = self._sequences.get(task.recording, 0)
+        self._numbered += max(task.sequence + 1 - expected, 0)
+        workers = [p for p in self.world.machine.processes.values() if WORKER in p.name]
+        may_skip = any(worker.exitcode is not None for worker in workers)  # it went with a dead one
+        if task.sequence < expected or (task.sequence > expected and not may_skip):
+            self.violate(
+                f"Stack {epoch} has the number {task.sequence} in its recording, where "
+                f"{expected} comes next. The numbers tell whether a stack is missing on disk."
+            )
+        self._sequences[task.recording] = task.sequence + 1
+
+    def given(self, sender: str, head: Head, frame: FrameSeen) -> None:
+        """See that a recording is said to be complete only when none of its stacks is out."""
+        if sender != VIDEO or head.meth != "recordings_complete" or frame.arguments is None:
+            return
+        (before,), _ = frame.arguments
+        for epoch, (recording, owner) in self._handed.items():
+            if recording < before and self.facts.is_alive(f"{WORKER}{owner}"):
+                self.violate(
+                    f"Recording {recording} is said to be complete while stack {epoch} of it is "
+                    "with a worker. What comes of that stack can not be saved any more."
+                )
+                return
+
+    def at_end(self) -> None:
+        """Read what is on disk."""
+        record = self.world.record
+        if record is None or not record.is_dir() or not self.facts.managers:
+            return
+        saved = self._board.read(RECORDER, _ROWS_SAVED)
+        lost = self._numbered - self._obeyed
+        if self._has_trouble():
+            lost = self._numbered
+        for problem in problems_of_recording(record, saved, batches_lost=max(lost, 0) + 1):
+            name, _, what = problem.partition(": ")
+            if what.endswith("was left half written") and self._has_trouble():
+                continue
+            if what.endswith("saved twice") and self._camera_repeats():
+                continue
+            acknowledged = "were reported as saved" in what and name == "F3"
+            self.world.monitor.report(
+                f"{'S6' if acknowledged and 'but' in what else name}: In the recording, {what}. "
+                "What was reported as saved must be there, once, and be readable after any kill."
+            )
+
+    def _camera_repeats(self) -> bool:
+        """Whether the camera itself has delivered a frame twice."""
+        return any(isinstance(f, CameraDuplicate) for f in self.world.injector.struck)
+
+    def _has_trouble(self) -> bool:
+        """Whether a fault has struck the recording itself, or who looks after it at the end."""
+        return any(
+            isinstance(f, DiskFault) or f.process in (RECORDER, ROUTER)
+            for f in self.world.injector.struck
+        )
+
+
+class DiskStopsRecordingOnly(Property):
+    """F2: a disk that is full or gone stops the recording, with an error, and nothing else.
+
+    When recording is switched on again, and the disk is well, it goes on.
+    """
+
+    id = "F2"
+    title = "a full disk stops the recording, and nothing else"
+    sites = frozenset({"process.end", "note.message", "wait", "memory.attach"})
+    sees = MESSAGES
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._board = Board(world)
+        self._switches: dict[tuple[str, int], bool] = {}
+        self._on_ns: int | None = None
+
+    def frame(self, frame: FrameSeen) -> None:
+        """See a request to switch recording on or off come in."""
+        head = frame.head if frame.way == "receive" and frame.process == RECORDER else None
+        if head is not None and head.meth == "set_acquisition_dir_on" and frame.arguments:
+            args, _ = frame.arguments
+            self._switches[head.sender, head.number] = args == (True,)
+
+    def step(self, step: Step) -> None:
+        """See who ends, and whether the recording goes on when it is told to."""
+        if step.process != RECORDER:
+            return
+        if step.site == "memory.attach":
+            if step.object == "board":
+                self._board.look()
+        elif step.site == "process.end":
+            self._ends(step)
+        elif step.site == "note.message":
+            meth, number, sender = called(step.detail)
+            if meth == "set_acquisition_dir_on":
+                is_on = self._switches.get((sender, number), False)
+                self._on_ns = step.t_ns if is_on and self.world.record is not None else None
+            elif meth in ("set_acquisition_dir", "quit"):
+                self._on_ns = None
+        elif self._on_ns is not None:
+            self._is_on_again()
+
+    def _ends(self, step: Step) -> None:
+        its = [f for f in self.world.injector.struck if f.process == RECORDER]
+        only_disk = bool(its) and all(
+            isinstance(f, DiskFault) and not isinstance(f, TornWrite) for f in its
+        )
+        if only_disk and step.detail == "1":
+            self.violate(
+                "The recording manager ended with an exception after an error of the disk. The "
+                "disk must stop the recording, with a clear error, and never the session."
+            )
+
+    def _is_on_again(self) -> None:
+        assert self._on_ns is not None
+        facts = self.facts
+        since_ns = max(self._on_ns, facts.struck_ns)
+        undisturbed = facts.disturbed_ns({RECORDER, ROUTER}) < self._on_ns
+        if facts.now_ns - since_ns < RESUMED_S * NS_PER_S:
+            return
+        if undisturbed and not self._board.read(RECORDER, _IS_RECORDING):
+            self.violate(
+                "Recording was switched on, the disk is well, and nothing is recorded. "
+                "After an error of the disk it must go on when it is told to."
+            )
+        self._on_ns = None
+
+
+PROPERTIES: tuple[type[Property], ...] = (OnDisk, DiskStopsRecordingOnly)

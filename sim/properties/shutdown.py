@@ -1,0 +1,231 @@
+"""S1, S2 and S4: however a session ends, it ends, once, and within its bounds."""
+# ruff: noqa: ARG002 - a hook takes all that is told
+
+from typing import TYPE_CHECKING
+
+from hal.clock import NS_PER_S
+from sim.properties.base import FrameSeen, Head, Property
+from sim.properties.facts import FOREVER_NS
+from sim.properties.traffic import EVERYBODY, RouterWatch, called
+from sim.world.plan import ROUTER
+from sim.world.trace import Step
+
+if TYPE_CHECKING:
+    from sim.world.world import World
+
+HEARD_S = 1.0  # until the router begins to end the session, or a manager to quit
+BOUND_S = 10.5  # until all have ended, whatever is the matter with them
+PLAIN_S = 1.1  # the same, when nothing is the matter
+ORPHANS_S = 5.5  # until all have ended, once the router is dead
+
+
+class Ends(RouterWatch):
+    """S1: once somebody has asked for the end, or a manager has died, the session ends in time.
+
+    Counted from the last fault that struck: no fault in a manager or a worker may keep the session
+    from ending, however long it lasts. While the router itself is hindered, nothing is required.
+    """
+
+    id = "S1"
+    title = "a session ends within its bounds"
+    sites = frozenset({"wait", "note.message", "note.state", "process.end"})
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._told: dict[str, int] = {}
+        self._is_told_off = False
+
+    def taken_in(self, source: str, head: Head, frame: FrameSeen) -> None:
+        """Take down that the router was asked to quit."""
+        if head.meth == "quit" and head.to in (ROUTER, EVERYBODY):
+            self.facts.ask(f"the router was asked to quit by {source}")
+
+    def arrived(self, to: str, head: Head, frame: FrameSeen) -> None:
+        """Take down that a manager was told to quit."""
+        if head.meth == "quit" and self.facts.said.get(to, "running") == "running":
+            self._told.setdefault(to, frame.t_ns)
+
+    def step(self, step: Step) -> None:
+        """Compare the time with the bounds."""
+        who = step.process
+        if step.site == "note.message" and called(step.detail)[0] == "quit":
+            self.facts.ask(f"{who} obeyed a request to quit")
+            self._hears(who)
+        elif step.site in ("note.state", "process.end"):
+            self._hears(who)
+        elif step.site == "wait" and self.facts.asked_ns is not None:
+            self._judge()
+
+    def at_end(self) -> None:
+        """See who has not ended, or was late."""
+        self._judge()
+        still = [p.name for p in self.world.machine.processes.values() if p.exitcode is None]
+        if still and self._base() == 0 and not self._is_told_off:
+            self.violate(
+                f"{', '.join(still)} still ran at the end, though nobody had been asked to. "
+                "A session that is given a time to run must end when it is over."
+            )
+
+    def _base(self) -> float:
+        """Return from when on the bounds count; infinite while the router is hindered."""
+        facts = self.facts
+        if facts.asked_ns is None:
+            return 0
+        return max(facts.asked_ns, facts.struck_ns, facts.disturbed_ns({ROUTER}))
+
+    def _judge(self) -> None:
+        facts, base_ns = self.facts, self._base()
+        if self._is_told_off or not base_ns or base_ns == FOREVER_NS:
+            return
+        past_s = (facts.now_ns - base_ns) / NS_PER_S
+        asked = facts.asked_by
+        if past_s > HEARD_S and facts.session_ends_ns is None and facts.is_alive(ROUTER):
+            if not self._may_be_unheard():
+                self._is_told_off = True
+                self.violate(
+                    f"{asked}, and the router did not begin to end the session within {HEARD_S:g} "
+                    "s. A request to quit, or a manager's end, must end the session."
+                )
+            return
+        last_ns = facts.now_ns
+        running = [p.name for p in self.world.machine.processes.values() if p.exitcode is None]
+        if not running:
+            last_ns = max(p.ended_ns or 0 for p in self.world.machine.processes.values())
+        took_s = (last_ns - base_ns) / NS_PER_S
+        bound_s = PLAIN_S if self._is_plain() else BOUND_S
+        if took_s > bound_s:
+            self._is_told_off = True
+            who = f"{', '.join(running)} still ran" if running else "the last process ended"
+            self.violate(
+                f"{asked}, and {who} {took_s:.1f} s later. Everybody must have ended "
+                f"{bound_s:g} s after that, or after the last fault."
+            )
+
+    def _is_plain(self) -> bool:
+        """Whether nothing at all is the matter."""
+        return not self.world.injector.struck and not self.facts.stalls
+
+    def _may_be_unheard(self) -> bool:
+        """Whether what asked for the end may have been lost in a pipe, or in a broken process."""
+        return bool(self.facts.tampered_ns or self.facts.raising)
+
+    def _hears(self, who: str) -> None:
+        """See how long a manager took to obey a request to quit."""
+        told_ns = self._told.pop(who, None)
+        if told_ns is None or who in self.facts.raising or not self.facts.is_alive(who):
+            return
+        late_s = (self.facts.now_ns - max(told_ns, self.facts.disturbed_ns({who}))) / NS_PER_S
+        manager = self.facts.managers[who]
+        if (
+            late_s > HEARD_S
+            and not manager.holds_device
+            and not self.facts.is_stalled(who, told_ns)
+        ):
+            self.violate(
+                f"{who} had the request to quit for {late_s:.1f} s before it obeyed. "
+                "A manager must quit when it is told to, also while it is starting."
+            )
+
+
+class QuitsOnce(Property):
+    """S2: whoever asks, and how often: the session ends once, each manager quits once, in order."""
+
+    id = "S2"
+    title = "each manager quits once"
+    sites = frozenset({"note.state"})
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._left: set[str] = set()
+
+    def step(self, step: Step) -> None:
+        """See who says that it quits."""
+        if step.detail == "running":
+            return
+        if step.process in self._left:
+            self.violate(
+                f"{step.process} said {step.detail!r} though it had said before that it quits. "
+                "A manager quits, and a session ends, once, however often that is asked for."
+            )
+        self._left.add(step.process)
+
+    def at_end(self) -> None:
+        """See that the router, if it ended in order, has ended the session."""
+        facts = self.facts
+        is_sound = facts.said and not facts.tampered_ns and not facts.raising
+        if is_sound and self.world.router.exitcode == 0 and facts.session_ends_ns is None:
+            self.violate(
+                "The router ended without having ended the session. It must hear that the end "
+                "is asked for, and tell the managers phase by phase."
+            )
+
+
+class NoOrphans(Property):
+    """S4: once the router is dead every child ends within 5 s, after the last fault's end."""
+
+    id = "S4"
+    title = "nobody outlives the router"
+    sites = frozenset({"wait"})
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._is_told_off = False
+
+    def step(self, step: Step) -> None:
+        """Look at the time whenever a survivor waits."""
+        if self.world.router.ended_ns is not None and not self._is_told_off:
+            self._judge()
+
+    def at_end(self) -> None:
+        """Look at those who are left."""
+        if self.world.router.ended_ns is not None and not self._is_told_off:
+            self._judge()
+
+    def _judge(self) -> None:
+        router, facts = self.world.router, self.facts
+        assert router.ended_ns is not None
+        base_ns = max(router.ended_ns, facts.struck_ns, facts.quiet_ns)
+        for process in self.world.machine.processes.values():
+            ended_ns = facts.now_ns if process.ended_ns is None else process.ended_ns
+            late_s = (ended_ns - base_ns) / NS_PER_S
+            if late_s > ORPHANS_S and not facts.is_stalled(process.name, router.ended_ns):
+                self._is_told_off = True
+                self.violate(
+                    f"{process.name} was still there {late_s:.1f} s after the router had died. "
+                    "Whoever the router started must notice its death and leave within 5 s."
+                )
+                return
+
+
+class InPhases(Property):
+    """S6: nobody who keeps what others produce is told to quit before those have quit.
+
+    Only where nothing is the matter and nobody asked a manager by itself.
+    """
+
+    id = "S6"
+    title = "producers quit before those who keep what they produce"
+    sites = frozenset({"note.state"})
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._phase = 0
+
+    def step(self, step: Step) -> None:
+        """Compare the phase of who quits with those before it."""
+        manager = self.facts.managers.get(step.process)
+        if manager is None or step.detail == "running" or self._is_excused():
+            return
+        if manager.quit_phase < self._phase:
+            self.violate(
+                f"{step.process}, of phase {manager.quit_phase}, quit after a manager of phase "
+                f"{self._phase}. What it still produced could not be stored any more."
+            )
+        self._phase = max(self._phase, manager.quit_phase)
+
+    def _is_excused(self) -> bool:
+        asked = {a.process for a in self.world.actions if a.do in ("quit", "stall", "send")}
+        return bool(self.world.injector.struck or asked)
+
+
+PROPERTIES: tuple[type[Property], ...] = (Ends, QuitsOnce, NoOrphans, InPhases)

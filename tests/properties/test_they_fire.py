@@ -1,0 +1,473 @@
+"""Each property sees the mistake that it is there for: the code is broken, and it says so."""
+
+import pytest
+from property_tools import PINGS, property_class, run
+
+import sim.properties.refusals
+from magscope.beadlock import BeadLockManager
+from magscope.camera import CameraManager
+from magscope.datatypes import VideoBuffer
+from magscope.devices import DeviceHolder
+from magscope.flag import PoolFlag
+from magscope.processes import ManagerProcessBase
+from magscope.recorder import RecordingManager
+from magscope.report import ProcessReport
+from magscope.router import Router
+from magscope.runtime import current
+from magscope.session import Session
+from magscope.shutdown import Shutdown
+from magscope.utils import PoolVideoFlag
+from magscope.videoprocessing import VideoProcessorManager
+from magscope.videowork import StackProcessor
+from magscope.videoworker import VideoWorker
+from sim.faults import Crash, DiskFull, Hang
+from sim.properties import ALL
+from sim.world.machine import VirtualRuntime
+from sim.world.plan import Action
+from sim.world.sync import VirtualLock
+
+
+@pytest.fixture
+def broken(monkeypatch):
+    """Return a function that puts another one into the place of a method, which it is given."""
+
+    def put(cls, name, make):
+        monkeypatch.setattr(cls, name, make(getattr(cls, name)))
+
+    return put
+
+
+def only(name, **options):
+    """Run with one property alone; return what it says, which must cite its id."""
+    cls = property_class(name)
+    outcome = run(properties=(cls,), **options)
+    said = [v for v in outcome.violations if not v.startswith("harness")]
+    assert list(outcome.violations) == said
+    return said
+
+
+def test_r1_a_message_that_the_router_forgets(broken):
+    def make(forward):
+        def forgetful(self, head, raw, frame):
+            if (head.meth, head.number) != ("hear", 3):
+                forward(self, head, raw, frame)
+
+        return forgetful
+
+    broken(Router, "forward", make)
+    assert "Message 3 of Probe-" in only("NothingLost", actions=PINGS)[0]
+
+
+def test_r1_a_message_that_the_router_doubles(broken):
+    def make(post):
+        def doubled(self, peer, head, raw):
+            post(self, peer, head, raw)
+            if head.meth == "hear":
+                post(self, peer, head, raw)
+
+        return doubled
+
+    broken(Router, "_post", make)
+    assert "once more than it had got it" in only("NothingLost", actions=PINGS)[0]
+
+
+def test_r1_messages_that_a_manager_obeys_in_the_wrong_order(broken):
+    def make(_):
+        def backwards(self):
+            frames = []
+            while (frame := self._receive()) is not None:
+                frames.append(frame)
+            for frame in reversed(frames):
+                self._obey(frame)
+
+        return backwards
+
+    broken(ManagerProcessBase, "receive_ipc", make)
+    flood = Action(0.1, "Probe-1", "flood", "Probe-2", "hear", (10, "x"))
+    said = only("NothingLost", actions=(flood, *PINGS))
+    assert "which came before it" in said[0]
+
+
+def test_r2_a_router_that_waits(broken):
+    def make(forward):
+        def slow(self, head, raw, frame):
+            if head.meth == "hear":
+                current().clock.sleep_s(0.3)
+            forward(self, head, raw, frame)
+
+        return slow
+
+    broken(Router, "forward", make)
+    assert "had not reached Probe-" in only("NobodyBlocks", actions=PINGS, for_s=1.0)[0]
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        Action(0.1, "Probe-1", "post", args=("4d61626309",)),
+        Action(0.1, "Probe-1", "send", "Nobody", "hear"),
+        Action(0.1, "Probe-1", "send", "MagScope", "fly"),
+    ],
+    ids=str,
+)
+def test_r3_a_router_that_drops_what_is_bad_in_silence(broken, action):
+    broken(Session, "warn", lambda _: lambda *_: None)
+    broken(Router, "_report", lambda _: lambda *_: None)
+    actions = (action, *PINGS)
+    assert only("BadIsRefused", actions=actions)[0].startswith("R3: MagScope went on without a word")
+
+
+@pytest.mark.parametrize("meth", ["_do_what_is_due", "is_alive", "no_such_method"])
+def test_r3_a_manager_that_drops_what_it_must_not_obey_in_silence(broken, meth):
+    broken(ManagerProcessBase, "log", lambda _: lambda *_: None)
+    actions = (Action(0.1, "Probe-1", "send", "Probe-2", meth), *PINGS)
+    assert "Probe-2 went on without a word" in only("BadIsRefused", actions=actions)[0]
+
+
+def test_r4_a_broadcast_that_leaves_somebody_out(broken):
+    def make(post):
+        def partial(self, peer, head, raw):
+            if peer.name != "ZLutManager" or head.meth != "set_acquisition_mode":
+                post(self, peer, head, raw)
+
+        return partial
+
+    broken(Router, "_post", make)
+    actions = [
+        Action(0.1, "Probe-1", "send", "ManagerProcessBase", "set_acquisition_mode", ("track",))
+    ]
+    assert "did not reach ZLutManager" in only("BroadcastReachesAll", actions=actions)[0]
+
+
+def test_r5_a_queue_beyond_its_bound(monkeypatch):
+    monkeypatch.setattr(sim.properties.refusals, "MAX_WAITING_FRAMES", 5)
+    actions = [
+        Action(0.05, "Probe-2", "stall", args=(0.3,)),
+        Action(0.1, "Probe-1", "flood", "Probe-2", "hear", (300, "x" * 5000)),
+    ]
+    assert "messages that wait with" in only("BoundedQueues", actions=actions)[0]
+
+
+def test_s1_a_hanging_manager_that_nobody_makes_to_end(broken):
+    broken(Shutdown, "_force", lambda _: lambda *_: None)
+    faults = [Hang("BeadLockManager", at_s=0.1)]
+    said = only("Ends", faults=faults)
+    assert "BeadLockManager" in said[0] and "still ran" in said[0]
+
+
+def test_s1_a_death_that_the_router_does_not_care_about(broken):
+    broken(Session, "look_after", lambda _: lambda *_: current().clock.sleep_s(0.1))
+    assert "did not begin to end the session" in only(
+        "Ends", faults=[Crash("ZLutManager", at_s=0.1)], for_s=3.0
+    )[0]
+
+
+def test_s2_a_manager_that_quits_twice(broken):
+    def make(quit_once):
+        def again(self):
+            quit_once(self)
+            current().note("state", "quitting")
+
+        return again
+
+    broken(ManagerProcessBase, "quit", make)
+    assert "had said before that it quits" in only("QuitsOnce")[0]
+
+
+def test_s3_a_session_that_leaves_its_memory(broken):
+    broken(VirtualRuntime, "end_session", lambda _: lambda _self: None)
+    assert "Shared memory is left" in only("NothingLeft")[0]
+
+
+def test_s3_survivors_of_the_router_that_sweep_nothing(broken):
+    broken(VirtualRuntime, "end_session", lambda _: lambda _self: None)
+    faults = [Crash("MagScope", at_s=0.2)]
+    assert "Shared memory is left" in only("NothingLeft", faults=faults)[0]
+
+
+def test_s4_managers_that_take_the_end_of_their_pipe_for_silence(broken):
+    def make(receive):
+        def deaf(self):
+            frame = receive(self)
+            if not self._running and not self._has_quit:
+                self._running = True
+                current().clock.sleep_s(0.5)
+            return frame
+
+        return deaf
+
+    broken(ManagerProcessBase, "_receive", make)
+    said = only("NoOrphans", faults=[Crash("MagScope", at_s=0.2)])
+    assert "after the router had died" in said[0]
+
+
+def test_s5_a_report_that_calls_everything_clean(broken):
+    def make(_):
+        return lambda _self, peer, _ns: ProcessReport(peer.name, "clean", peer.exit_code, 0.0)
+
+    broken(Session, "outcome", make)
+    said = only("TruthfulReport", faults=[Crash("ZLutManager", at_s=0.1)])
+    assert said[0].startswith("S5: ZLutManager ended with -9, and the report calls it clean")
+
+
+def test_s6_all_told_to_quit_at_once(broken):
+    broken(Shutdown, "_is_done", lambda _: lambda *_: True)
+    assert "could not be stored any more" in only("InPhases")[0]
+
+
+def test_s6_rows_reported_and_not_on_disk(broken):
+    def make(publish):
+        def boasting(self, **changes):
+            if "rows_saved" in changes:
+                changes["rows_saved"] += 1000
+            publish(self, **changes)
+
+        return boasting
+
+    broken(RecordingManager, "publish", make)
+    said = only("OnDisk", records=True)
+    assert any(line.startswith("S6: In the recording, ") for line in said)
+
+
+def test_s7_a_device_that_stays_open(broken):
+    broken(DeviceHolder, "close", lambda _: lambda _self: None)
+    assert "CameraManager ended and left camera open" in only("DevicesSafe")[0]
+
+
+def test_s7_a_motor_that_is_not_stopped(broken):
+    def make(close):
+        def bare(self):
+            self._holder.close()
+            self._is_connected = False
+
+        return bare
+
+    from magscope.motors import MotorManager
+
+    broken(MotorManager, "disconnect", make)
+    motors = '[motors.focus]\ndriver = "sim.focus"'
+    assert "without having stopped it" in only("DevicesSafe", motors=motors)[0]
+
+
+def test_an_exception_that_no_fault_has_raised(broken):
+    def make(_):
+        def raising(self):
+            raise RuntimeError("nobody expects this")
+
+        return raising
+
+    broken(BeadLockManager, "do_main_loop", make)
+    assert only("Escaped")[0].startswith("escaped: BeadLockManager came to an exception")
+
+
+def test_p1_a_worker_that_does_the_camera_managers_part(broken):
+    def make(finish):
+        def eager(self, task):
+            finish(self, task)
+            self._shared_values.video_process_flag.make_ready()
+
+        return eager
+
+    broken(VideoWorker, "_finish", make)
+    assert "this is for CameraManager to do" in only("LegalTransitions")[0]
+
+
+def test_p1_a_change_without_the_lock(broken):
+    def make(_):
+        def bare(self, owner, epoch):
+            self._change(PoolVideoFlag.FINISHED, owner, epoch)
+
+        return bare
+
+    broken(PoolFlag, "finish", make)
+    assert "without holding its lock" in only("LegalTransitions")[0]
+
+
+def test_p2_a_dead_worker_that_keeps_its_stack(broken):
+    broken(PoolFlag, "finish_for_dead", lambda _: lambda *_: False)
+    faults = [Crash("VideoWorker-1", site="note.stack")]
+    assert "The flag has been RUNNING" in only("NoWedge", faults=faults, for_s=4.0)[0]
+
+
+def test_p2_a_dead_worker_whose_place_stays_empty(broken):
+    def make(hire):
+        return lambda self: hire(self) if self._hired < 2 else None
+
+    broken(VideoProcessorManager, "_hire", make)
+    faults = [Crash("VideoWorker-1", at_s=0.1)]
+    assert "1 workers instead of 2" in only("NoWedge", faults=faults, for_s=4.0)[0]
+
+
+def test_p3_a_count_that_drifts(broken):
+    def make(count):
+        def drifting(self):
+            if any(hand.task for hand in self._hands):
+                count(self)
+
+        return drifting
+
+    broken(VideoProcessorManager, "_count_busy", make)
+    assert "The busy count is 1, and 0 workers" in only("BusyCount", for_s=3.0, workers=1, on=True,
+        actions=[Action(0.3, "Probe-1", "send", "ManagerProcessBase", "set_acquisition_on", (False,))],
+    )[0]
+
+
+def test_p4_a_stack_that_is_given_back_before_it_is_read(broken):
+    def make(do):
+        def hasty(self, task):
+            self.finish(task)
+            finish, self.finish = self.finish, lambda _: None
+            try:
+                return do(self, task)
+            finally:
+                self.finish = finish
+
+        return hasty
+
+    broken(StackProcessor, "do", make)
+    assert "VideoWorker-1 reads stack 1 while the flag is FINISHED" in only("OneOwner")[0]
+
+
+def test_p4_frames_released_under_a_reader(broken):
+    def make(_):
+        def careless(self, buffer, why):
+            if buffer.check_read_stack():
+                buffer.read_stack_no_return()
+
+        return careless
+
+    broken(CameraManager, "_drop", make)
+    broken(CameraManager, "_make_room", lambda _: lambda self, buffer: self._drop(buffer, "purged"))
+    faults = [Hang("VideoWorker-1", site="note.stack", for_s=0.2)]
+    assert "The worker still reads them" in "".join(only("OneOwner", faults=faults))
+
+
+def test_b1_frames_dropped_in_silence(broken):
+    def make(publish):
+        def silent(self, **changes):
+            changes.pop("discarded", None)
+            publish(self, **changes)
+
+        return silent
+
+    broken(CameraManager, "publish", make)
+    assert only("Conservation", on=False)[0].startswith("B1: In the account, ")
+
+
+def test_b2_a_frame_that_counts_before_its_time_is_there(broken):
+    def make(_):
+        def hasty(self, timestamp_s, timestamp_ns, frame_number):
+            written = self.written
+            slot = written % self.n_total_images
+            with self._lock:
+                self._put(self._WRITTEN, written + 1)
+            self._timestamps[slot] = timestamp_s
+            self._timestamps_ns[slot] = timestamp_ns
+            self._numbers[slot] = frame_number
+
+        return hasty
+
+    broken(VideoBuffer, "_count", make)
+    assert "which is not its own" in only("NoTornFrame")[0]
+
+
+def test_b2_positions_of_other_frames(broken):
+    def make(publish):
+        def mixed(self, task, tracked, times_s, times_ns, numbers):
+            tracked.z_nm[:] = tracked.z_nm[::-1].copy()
+            return publish(self, task, tracked, times_s, times_ns, numbers)
+
+        return mixed
+
+    broken(StackProcessor, "_publish", make)
+    assert "The positions that VideoWorker-1 gives" in only("NoTornFrame")[0]
+
+
+def test_b3_numbers_that_stand_still(broken):
+    def make(count):
+        return lambda self, s, ns, _: count(self, s, ns, 7)
+
+    broken(VideoBuffer, "_count", make)
+    assert "the number of the frames does not rise" in only("InOrder")[0]
+
+
+def test_b4_more_released_than_there_is(broken):
+    def make(_):
+        def greedy(self, count):
+            with self._lock:
+                self._put(self._RELEASED, self.written + 1)
+
+        return greedy
+
+    broken(VideoBuffer, "release_images", make)
+    assert "leaves -1 unread frames" in only("Bounds")[0]
+
+
+def test_b5_a_lock_that_dies_with_its_holder(broken):
+    def make(free):
+        def kept(self):
+            if self._machine.processes[self.holder].exitcode is None:
+                free(self)
+
+        return kept
+
+    broken(VirtualLock, "free", make)
+    faults = [Crash("VideoWorker-1", state="holds lock")]
+    assert "B5" in {line[:2] for line in only("NoStuckLock", faults=faults)}
+
+
+def test_f1_a_file_that_can_not_be_read(broken):
+    def make(shutdown):
+        def rough(self):
+            path = self._tracks.path
+            shutdown(self)
+            path.write_bytes(path.read_bytes()[:100])
+
+        return rough
+
+    broken(RecordingManager, "shutdown", make)
+    assert "F1: In the recording, Tracking Data" in "".join(only("OnDisk", records=True))
+
+
+def test_f2_a_full_disk_that_ends_the_recording_manager(broken):
+    def make(_):
+        def fatal(self, error):
+            raise RuntimeError from error
+
+        return fatal
+
+    broken(RecordingManager, "_stop", make)
+    faults = [DiskFull("RecordingManager", at_s=0.15)]
+    broken(ManagerProcessBase, "_obey", lambda obey: lambda self, frame: _bare(obey, self, frame))
+    motors = '[motors.focus]\ndriver = "sim.focus"'
+    said = only("DiskStopsRecordingOnly", faults=faults, records=True, motors=motors)
+    assert "ended with an exception after an error of the disk" in said[0]
+
+
+def _bare(obey, manager, frame):
+    if frame.kind.value == b"M" and frame.fields[1] == "save_tracks":
+        args, _ = __import__("pickle").loads(frame.payload)
+        manager.save_tracks(*args)
+    else:
+        obey(manager, frame)
+
+
+def test_f3_a_number_that_two_stacks_have(broken):
+    def make(task):
+        def numbered(self, *args):
+            self._sequence = 0
+            return task(self, *args)
+
+        return numbered
+
+    broken(VideoProcessorManager, "_task", make)
+    assert "has the number 0 in its recording" in only("OnDisk", records=True)[0]
+
+
+def test_every_property_has_an_id_and_a_title():
+    assert len({cls.__name__ for cls in ALL}) == len(ALL)
+    ids = {cls.id for cls in ALL}
+    wanted = {f"R{n}" for n in range(1, 6)} | {f"S{n}" for n in range(1, 8)}
+    wanted |= {f"P{n}" for n in range(1, 5)} | {f"B{n}" for n in range(1, 6)} | {"F2", "F3"}
+    assert wanted <= ids  # F1 is told by the one that reads the files
+    assert all(cls.title for cls in ALL)
