@@ -1,5 +1,6 @@
 """The camera manager: the one that fills the video buffer, and the one that empties it."""
 
+import contextlib
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -11,6 +12,7 @@ from magscope.datatypes import MatrixBuffer, VideoBuffer
 from magscope.devices import DeviceHolder, DeviceSpec
 from magscope.feeds import CameraBase as CameraBase
 from magscope.feeds import Feed, HalFeed, LegacyFeed
+from magscope.flag import FlagHeldError
 from magscope.processes import HEARTBEAT_S, ManagerProcessBase
 from magscope.runtime import Bell, current
 from magscope.utils import PoolVideoFlag, registerwithscript
@@ -121,16 +123,16 @@ class CameraManager(ManagerProcessBase):
         buffer = self.video_buffer
         assert buffer is not None
         self.resources.bells["camera"].clear()
-        self._release_finished(buffer)
-        self._make_room(buffer)
+        with contextlib.suppress(FlagHeldError):  # by a worker that will be killed for it
+            self._release_finished(buffer)
+            self._make_room(buffer)
         if self._feed.fetch():
             self._after_fetch(buffer)
 
     def _release_finished(self, buffer: VideoBuffer) -> None:
         flag = self.shared_values.video_process_flag
         if flag.value is PoolVideoFlag.FINISHED:
-            buffer.read_stack_no_return()
-            flag.make_ready()
+            flag.make_ready(buffer.read_stack_no_return)
             self._feed.release(buffer.n_images)
             self.resources.bells["video"].ring()
 
@@ -158,7 +160,7 @@ class CameraManager(ManagerProcessBase):
         n_images = buffer.n_images
         if not buffer.check_read_stack():
             return
-        with flag.get_lock():
+        with flag.held():
             count = (buffer.written - buffer.released) // n_images * n_images
             if flag.value is not PoolVideoFlag.READY:
                 return

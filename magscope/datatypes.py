@@ -416,10 +416,15 @@ class MatrixBuffer(_SharedBuffer):
         return rows
 
     def newest(self, count: int) -> np.ndarray:
-        """Return copies of the last `count` rows at most, oldest first, read or not."""
-        with self._lock:
-            written = self.written
-            return self._range(min(max(written - count, self._oldest(), 0), written), written)
+        """Return copies of the last `count` rows at most, oldest first, read or not.
+
+        It takes no lock: the router asks, which nobody who hangs with a lock may hold up. Rows that
+        were overwritten while they were copied are left out.
+        """
+        written = self.written
+        start = min(max(written - count, self._oldest(), 0), written)
+        rows = self._range(start, written)
+        return rows[max(self._oldest() - start, 0) :]
 
     def peak_unsorted(self) -> np.ndarray:
         """Return a copy of the whole ring as it lies in memory; rows never written are NaN."""

@@ -1,6 +1,7 @@
 """The `PoolVideoFlag` as one word: its state, whose stack it is, and how many were handed out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from magscope.runtime import Value, current
@@ -14,6 +15,13 @@ _NEXT = {
     PoolVideoFlag.RUNNING: PoolVideoFlag.FINISHED,
     PoolVideoFlag.FINISHED: PoolVideoFlag.READY,
 }
+
+
+PATIENCE_S = 0.02
+
+
+class FlagHeldError(TimeoutError):
+    """Somebody hangs with the flag's lock; try again, so that not everybody hangs with it."""
 
 
 class IllegalTransitionError(ValueError):
@@ -35,6 +43,24 @@ class PoolFlag:
     def get_lock(self) -> Any:
         """Return the lock under which the flag changes; hold it to keep the flag as it is."""
         return self._word.get_lock()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the flag as it is; raises FlagHeldError if somebody else does, and for too long."""
+        if not self.get_lock().acquire(timeout=PATIENCE_S):
+            raise FlagHeldError("the pool's flag is locked by a process that does not go on")
+        try:
+            yield
+        finally:
+            self.get_lock().release()
+
+    def is_stuck(self) -> bool:
+        """Whether somebody hangs with the flag's lock."""
+        try:
+            with self.held():
+                return False
+        except FlagHeldError:
+            return True
 
     @property
     def value(self) -> PoolVideoFlag:
@@ -67,8 +93,11 @@ class PoolFlag:
 
         Returns:
             The stack's epoch, or None if the flag is not READY or no stack waits.
+
+        Raises:
+            FlagHeldError: Somebody hangs with the lock.
         """
-        with self.get_lock():
+        with self.held():
             state, _, epoch = self.read()
             if state is not PoolVideoFlag.READY or not is_there():
                 return None
@@ -92,21 +121,33 @@ class PoolFlag:
             self._change(PoolVideoFlag.FINISHED, owner, epoch)
 
     def finish_for_dead(self, owner: int) -> bool:
-        """RUNNING → FINISHED for a worker that has died; False if it held no stack."""
-        with self.get_lock():
+        """RUNNING → FINISHED for a worker that has died; False if it held no stack.
+
+        Raises:
+            FlagHeldError: Somebody else hangs with the lock.
+        """
+        with self.held():
             state, holder, epoch = self.read()
             if state is not PoolVideoFlag.RUNNING or holder != owner & _OWNER_MASK:
                 return False
             self._change(PoolVideoFlag.FINISHED, owner, epoch)
             return True
 
-    def make_ready(self) -> None:
-        """FINISHED → READY: the stack's frames were released.
+    def make_ready(self, release: Callable[[], None] = lambda: None) -> None:
+        """FINISHED → READY.
+
+        Args:
+            release: Called under the lock to release the stack's frames.
 
         Raises:
             IllegalTransitionError: The flag is not FINISHED.
+            FlagHeldError: Somebody hangs with the lock; nothing was released.
         """
-        self.value = PoolVideoFlag.READY
+        with self.held():
+            state, owner, epoch = self.read()
+            if state is PoolVideoFlag.FINISHED:
+                release()
+            self._change(PoolVideoFlag.READY, owner, epoch)
 
     def _change(self, state: PoolVideoFlag, owner: int, epoch: int) -> None:
         present = self.value

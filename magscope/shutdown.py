@@ -8,6 +8,7 @@ from magscope.router import Peer
 
 PHASE_ENDS_S = (2.0, 3.5, 5.0)
 DISMISS_S = 1.0
+HURRY_S = 1.0
 TERMINATE_S = 5.0
 KILL_S = 8.0
 
@@ -20,6 +21,7 @@ class Bounds:
         phase_ends_s: When the next phase is told to quit even if one of this phase has not.
         terminate_s: When those who are left are sent SIGTERM.
         kill_s: When they are killed.
+        hurry_s: How long they have from a second request on.
         dismiss_s: When those who are still starting, and hold no device, need not go on with it.
     """
 
@@ -27,6 +29,7 @@ class Bounds:
     terminate_s: float = TERMINATE_S
     kill_s: float = KILL_S
     dismiss_s: float = DISMISS_S
+    hurry_s: float = HURRY_S
 
 
 class Shutdown:
@@ -61,9 +64,10 @@ class Shutdown:
             self.began_ns = now_ns
 
     def hurry(self, now_ns: int) -> None:
-        """Go straight to the end of the grace: somebody asked twice."""
+        """Go to the last moment of the grace: somebody asked twice. All are told, and in time."""
         if self.began_ns is not None:
-            self.began_ns = min(self.began_ns, now_ns - int(self._bounds.terminate_s * NS_PER_S))
+            spent_s = self._bounds.terminate_s - self._bounds.hurry_s
+            self.began_ns = min(self.began_ns, now_ns - int(spent_s * NS_PER_S))
 
     def step(self, now_ns: int) -> float | None:
         """Do what is due, and return in how many seconds the next step is; None: nothing is."""
@@ -76,7 +80,7 @@ class Shutdown:
             deadlines.append(bounds.dismiss_s)
         for index, phase in enumerate(self._phases):
             self._ask_phase(phase)
-            end_s = self._bounds.phase_ends_s[min(index, len(self._bounds.phase_ends_s) - 1)]
+            end_s = bounds.phase_ends_s[min(index, len(bounds.phase_ends_s) - 1)]
             if not self._is_done(phase) and elapsed_s < end_s:
                 deadlines.append(end_s)
                 break

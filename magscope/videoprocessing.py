@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from hal.clock import NS_PER_S
 from magscope.channel import Channel
 from magscope.datatypes import VideoBuffer
+from magscope.flag import FlagHeldError
 from magscope.processes import HEARTBEAT_S, ManagerProcessBase, left_when_told, signal_name
 from magscope.protocol import Kind, pack
 from magscope.runtime import current
@@ -20,11 +21,12 @@ from magscope.videowork import Result, Search, Task
 from magscope.videoworker import VideoWorker
 from magscope.zlut import load_zlut
 
-HOLD_LIMIT_S = 5.0
+HOLD_LIMIT_S = 1.5
 TASK_LIMIT_S = 30.0
 FINISH_S = 1.5
 LEAVE_S = 1.5  # an interpreter that has loaded much takes its time to end
 EXIT_S = 0.5
+AGAIN_S = 0.05
 SEARCHES = 10
 
 
@@ -76,6 +78,7 @@ class VideoProcessorManager(ManagerProcessBase):
         self._zluts_set = 0
         self._searches_left = SEARCHES if max_beads else 0
         self._is_recording_video = True
+        self._is_held_up = False
 
     def _warm_up(self) -> None:
         """Start the workers, with what they need loaded already where they inherit it."""
@@ -113,16 +116,22 @@ class VideoProcessorManager(ManagerProcessBase):
         return (*super()._writable(), *(c for c in waiting if not c.flush()))
 
     def seconds_to_next_loop(self) -> float:
-        """Look after busy workers before their time is over."""
-        return HEARTBEAT_S / 2 if any(hand.task for hand in self._hands) else HEARTBEAT_S
+        """Look after busy workers when their time is over."""
+        if self._is_held_up:
+            return AGAIN_S
+        since_ns = [hand.since_ns for hand in self._hands if hand.task is not None]
+        if not since_ns:
+            return HEARTBEAT_S
+        left_s = HOLD_LIMIT_S - (current().clock.monotonic_ns() - min(since_ns)) / NS_PER_S
+        return left_s if left_s > 0 else HEARTBEAT_S / 2
 
     def do_main_loop(self) -> None:
         """Take in results, bury the dead, hand out what waits."""
         self.resources.bells["video"].clear()
+        self._is_held_up = False
         for hand in list(self._hands):
             self._take_in(hand)
-            if not hand.worker.is_alive():
-                self._bury(hand)
+            if not hand.worker.is_alive() and self._bury(hand):
                 self._hire()
         self._tell_complete()
         self._end_hanging()
@@ -153,7 +162,11 @@ class VideoProcessorManager(ManagerProcessBase):
             if not hand.is_ready or hand.task is not None or hand.channel.is_broken:
                 continue
             flag = self.shared_values.video_process_flag
-            epoch = flag.claim(hand.number, buffer.check_read_stack)
+            try:
+                epoch = flag.claim(hand.number, buffer.check_read_stack)
+            except FlagHeldError:  # by a worker that will be killed for it
+                self._is_held_up = True
+                return
             if epoch is None:
                 return
             hand.task = self._task(epoch, hand.number, buffer)
@@ -243,8 +256,16 @@ class VideoProcessorManager(ManagerProcessBase):
         elif not self._searches_left:
             self.log("warning", "found no beads in the first frames: give [beads] rois")
 
-    def _bury(self, hand: _Hand) -> None:
-        """Settle what a dead worker leaves: its stack, its place in the busy count."""
+    def _bury(self, hand: _Hand) -> bool:
+        """Settle what a dead worker leaves: its stack, its place in the busy count.
+
+        False if its stack can not be given back yet, as somebody else hangs with the flag.
+        """
+        try:
+            has_given_back = self.shared_values.video_process_flag.finish_for_dead(hand.number)
+        except FlagHeldError:
+            self._is_held_up = True
+            return False
         self._hands.remove(hand)
         hand.worker.join()
         exit_code = hand.worker.exitcode
@@ -252,7 +273,7 @@ class VideoProcessorManager(ManagerProcessBase):
         hand.worker.forget()
         hand.channel.break_off()
         hand.channel.end.close()
-        if self.shared_values.video_process_flag.finish_for_dead(hand.number):
+        if has_given_back:
             self.resources.bells["camera"].ring()
         frames = 0
         if hand.task is not None and self.video_buffer is not None:
@@ -265,12 +286,13 @@ class VideoProcessorManager(ManagerProcessBase):
         if outcome != "clean":
             lost = f", {frames} frames lost" if frames else ""
             self.log("error", f"{hand.worker.name} died: {signal_name(exit_code)}{lost}")
+        return True
 
     def _end_hanging(self) -> None:
         """Kill a worker that holds a stack, or works on one, for too long."""
         flag = self.shared_values.video_process_flag
         now_ns = current().clock.monotonic_ns()
-        for hand in self._hands:
+        for hand in sorted(self._hands, key=lambda hand: hand.since_ns):
             if hand.task is None or hand.force:
                 continue
             busy_s = (now_ns - hand.since_ns) / NS_PER_S
@@ -278,6 +300,9 @@ class VideoProcessorManager(ManagerProcessBase):
             has_no_say = hand.channel.is_broken
             if busy_s > TASK_LIMIT_S or ((holds or has_no_say) and busy_s > HOLD_LIMIT_S):
                 self._end(hand, f"hangs in stack {hand.task.epoch}")
+            elif busy_s > HOLD_LIMIT_S and flag.is_stuck():
+                self._end(hand, f"hangs with the flag's lock in stack {hand.task.epoch}")
+                return  # if it was not this one, the next in its turn
 
     def _end(self, hand: _Hand, why: str) -> None:
         """Kill a worker that is of no use any more; another one takes its place."""

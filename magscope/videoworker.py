@@ -69,14 +69,20 @@ class VideoWorker(RuntimeProcess):
             if task is None:
                 return
             if processor is None:  # only now the video buffer is there for certain
-                processor = StackProcessor(
-                    VideoBuffer(create=False, locks=self._locks),
-                    MatrixBuffer(create=False, locks=self._locks, name="TracksBuffer"),
-                    MatrixBuffer(create=False, locks=self._locks, name="ProfilesBuffer"),
-                    self._finish,
-                    self._tracker,
-                )
+                try:
+                    processor = self._processor()
+                except FileNotFoundError:  # the session is over, and its memory removed
+                    return
             self._answer(channel, self._do(processor, task))
+
+    def _processor(self) -> StackProcessor:
+        return StackProcessor(
+            VideoBuffer(create=False, locks=self._locks),
+            MatrixBuffer(create=False, locks=self._locks, name="TracksBuffer"),
+            MatrixBuffer(create=False, locks=self._locks, name="ProfilesBuffer"),
+            self._finish,
+            self._tracker,
+        )
 
     def _do(self, processor: StackProcessor, task: Task) -> Result:
         try:

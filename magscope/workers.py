@@ -7,7 +7,7 @@ from hal.clock import NS_PER_S
 from magscope.report import ProcessReport, WorkerView
 from magscope.runtime import Foreign, Runtime
 
-STRAY_S = 2.0
+STRAY_S = 1.5
 LOOK_AGAIN_S = 0.02
 
 

@@ -23,7 +23,7 @@ _MANAGERS = (
     "CameraManager", "VideoProcessorManager", "RecordingManager", "BeadLockManager",
     "ZLutManager", "ScriptManager",
 )  # fmt: skip
-_LENGTHS_S = (0.3, 1.0, 2.0, 3.0)
+_LENGTHS_S = (0.3, 1.0, 2.0, 3.0, 6.0)
 _DRIVERS = {"focus": "sim.focus", "magnet_height": "sim.magnet-height"}
 
 
@@ -61,21 +61,25 @@ def draw(seed: int, strategy: str = "portfolio") -> Trial:
     rig, processes = _rig(bits)
     for_s = _one_of(bits, _LENGTHS_S)
     schedule = _one_of(bits, _PORTFOLIO)
-    actions = _actions(bits, for_s)
+    records = bits.below(4) == 0
+    kinds = tuple(kind for kind in _KINDS if records or kind is not _record)
+    actions = _actions(bits, for_s, kinds)
+    script = _one_of(bits, _SCRIPTS) if bits.below(6) == 0 else ""
     faults = draw_faults(bits, processes, None, for_s) if bits.below(6) else FaultPlan()
     if strategy != "portfolio":
         schedule = strategy if strategy in STRATEGIES else "fifo"
     if strategy in ("happy", "plain"):
-        actions = ()
+        actions, script = (), ""
     if strategy == "happy":
         faults = FaultPlan()
     workload = Workload(
         rig=rig,
         seed=seed,
         for_s=for_s,
+        script=script,
         actions=actions,
         start_method="spawn" if bits.below(4) == 0 else "fork",
-        records=bits.below(5) == 0,
+        records=records,
     )
     return Trial(seed, workload, faults, schedule)
 
@@ -100,6 +104,8 @@ def _rig(bits: Bits) -> tuple[str, tuple[str, ...]]:
         workers=workers,
         motors=motors,
         is_on=bits.below(8) > 0,
+        mode=_one_of(bits, ("track", "track", "track-and-full-video", "full-video")),
+        rows=_one_of(bits, (100, 100, 150, 1000)),
     )
     names = [f"VideoWorker-{n + 1}" for n in range(workers)]
     return text, ("MagScope", *_MANAGERS, *motors, *names, "Probe-1")
@@ -114,6 +120,8 @@ def _rig_text(
     workers: int,
     motors: tuple[str, ...],
     is_on: bool,
+    mode: str,
+    rows: int,
 ) -> str:
     tables = "".join(f'[motors.{name}]\ndriver = "{_DRIVERS[name]}"\n' for name in motors)
     return f"""[camera]
@@ -126,19 +134,22 @@ roi_px = 16
 tracker = "sim.truth_tracker:read_truth"
 [acquisition]
 on = {str(is_on).lower()}
+mode = "{mode}"
 [settings]
 "video processors n" = {workers}
 "video buffer n images" = {n_images}
 "video buffer n stacks" = {n_stacks}
-"tracks max datapoints" = 1000
+"tracks max datapoints" = {rows}
 """
 
 
-def _actions(bits: Bits, for_s: float) -> tuple[Action, ...]:
-    """Return what probes do: 0 to 6 things, of a few kinds."""
+def _actions(bits: Bits, for_s: float, kinds: "Sequence[Draw]") -> tuple[Action, ...]:
+    """Return what probes do: 0 to 6 things, of a few of these kinds; seldom a jam."""
     if bits.below(4) == 0:
         return ()
-    kinds = [kind for kind in _KINDS if bits.below(2)] or [_one_of(bits, _KINDS)]
+    if bits.below(40) == 0:
+        return _jam(bits, round(bits.below(1000) / 1000 * for_s, 3))
+    kinds = [kind for kind in kinds if bits.below(2)] or [_one_of(bits, kinds)]
     actions = []
     for _ in range(1 + bits.below(6)):
         at_s = 0.0 if bits.below(6) == 0 else round(bits.below(1000) / 1000 * for_s * 1.2, 3)
@@ -153,9 +164,34 @@ def _ping(bits: Bits, at_s: float, who: str) -> Action:
 
 
 def _flood(bits: Bits, at_s: float, who: str) -> Action:
-    text = "x" * _one_of(bits, (1, 100, 10_000))
+    count, size = _one_of(bits, ((10, 1), (300, 1), (100, 100), (30, 10_000), (12, 60_000)))
     to = _one_of(bits, ("Probe-1", "Probe-2"))
-    return Action(at_s, who, "flood", to, "hear", (_one_of(bits, (10, 100, 300)), text))
+    return Action(at_s, who, "flood", to, "hear", (count, "x" * size))
+
+
+def _jam(bits: Bits, at_s: float) -> tuple[Action, ...]:
+    """Somebody gets more messages than its queue holds while it reads none."""
+    count = _one_of(bits, (3_000, 11_000))
+    return (
+        Action(at_s, "Probe-2", "stall", args=(2.5,)),
+        Action(at_s, "Probe-1", "flood", "Probe-2", "hear", (count,)),
+        Action(at_s, "Probe-1", "talk", "Probe-1", "hear", (0.25, 8)),
+    )
+
+
+def _talk(bits: Bits, at_s: float, who: str) -> Action:
+    to = _one_of(bits, ("Probe-1", "Probe-2"))
+    return Action(at_s, who, "talk", to, "hear", (_one_of(bits, (0.05, 0.2)), 10))
+
+
+def _record(bits: Bits, at_s: float, who: str) -> Action:
+    is_on = bool(bits.below(2))
+    return Action(at_s, who, "send", "ManagerProcessBase", "set_acquisition_dir_on", (is_on,))
+
+
+def _move(bits: Bits, at_s: float, who: str) -> Action:
+    position = _one_of(bits, (0.0, 500.0, 20_000.0, 1e9))
+    return Action(at_s, who, "send", "focus", "move_motor", ("focus", position))
 
 
 def _switch(bits: Bits, at_s: float, who: str) -> Action:
@@ -194,9 +230,20 @@ def _quit(bits: Bits, at_s: float, who: str) -> Action:
     return Action(at_s, who, "send", to, "quit")
 
 
-_KINDS: tuple[Callable[[Bits, float, str], Action], ...] = (
-    _ping, _flood, _switch, _mode, _bad, _wrong, _stall, _quit,
+Draw = Callable[[Bits, float, str], Action]
+_KINDS: tuple[Draw, ...] = (
+    _ping, _flood, _talk, _switch, _mode, _record, _move, _bad, _wrong, _stall, _quit,
 )  # fmt: skip
+_SCRIPTS = tuple(
+    f"from magscope.scripting import Script\nscript = Script()\n{steps}"
+    for steps in (
+        "script('sleep', 0.1)\nscript('set_acquisition_on', False)\n"
+        "script('sleep', 0.2)\nscript('set_acquisition_on', True, wait=True)\n",
+        "for n in range(5):\n"
+        "    script('note', f'step {n}', wait=True)\n    script('sleep', 0.05)\n",
+        "script('set_xy_lock_interval', 0.2)\nscript('set_xy_lock_on', True)\n",
+    )
+)
 _BAD_BYTES = ("00", "ff" * 40, "4d61626309", "4d0a", "530a", "4c0a", "570a7b7d", "460a", "440a")
 _WRONG_CALLS: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
     ("CameraManager", "set_acquisition_on", ()),

@@ -34,6 +34,10 @@ GROUPS: tuple[dict[str, int], ...] = (
     {"disk-full": 2, "disk-read-only": 1, "slow-disk": 1, "fsync-fails": 1, "torn-write": 3},
 )  # fmt: skip
 # Where a death leaves something half done; the first ones are drawn more often.
+WORKER_SITES = (
+    "note.stack", "lock.acquire", "lock.release", "pipe.write", "bell.ring", "memory.set",
+    "pipe.read", "wait", "value.get", "process.enter", "memory.attach",
+)  # fmt: skip
 SITES = (
     "lock.acquire", "value.set", "memory.set", "pipe.write", "lock.release", "bell.ring",
     "pipe.read", "wait", "value.get", "process.enter", "memory.attach", "pipe.close",
@@ -108,7 +112,8 @@ def _fault(
     process = _one_of(bits, suited)
     if cls.may_be_everybody and bits.below(2):
         return cls(EVERYBODY, at_s=_time(bits, for_s), **_values(bits, cls, EVERYBODY))
-    trigger = _trigger(bits, cls, process, sites.get(process, SITES), for_s)
+    usual = WORKER_SITES if _is_worker(process) else SITES
+    trigger = _trigger(bits, cls, process, sites.get(process, usual), for_s)
     return cls(process, **trigger, **_values(bits, cls, process))
 
 
@@ -122,8 +127,8 @@ def _suited(kind: str, processes: Sequence[str]) -> list[str]:
         ]
     if KINDS[kind].default_site.startswith("file."):
         return [name for name in processes if name in (RECORDER, ROUTER) or _is_worker(name)]
-    often = [name for name in processes if name in (CAMERA, POOL) or _is_worker(name)]
-    return [*processes, *often]
+    pool = [name for name in processes if name == POOL or _is_worker(name)]
+    return [*processes, CAMERA, *pool, *pool]
 
 
 def _is_worker(name: str) -> bool:
@@ -148,11 +153,13 @@ def _site(bits: Chance, cls: type[Fault], process: str, sites: Sequence[str]) ->
     if cls.kind == "raise" and bits.below(2):
         call = "call.task" if _is_worker(process) else _one_of(bits, CALLS)
         return {"site": call, "hit": 1 if call != "call.do_main_loop" else _count(bits, 6)}
-    likely = [site for site in SITES[:6] if site in sites]
+    likely = list(sites[:6])
     choices = [*sites, *likely, *likely]
+    if cls.kind in ("hang", "delay") and not _is_worker(process) and bits.below(4) == 0:
+        return {"site": "call.setup", "hit": 1}
     if cls.kind == "raise":
         choices = [site for site in choices if site not in _NEVER_RAISES] or ["wait"]
-    return {"site": _one_of(bits, choices), "hit": _count(bits, 7)}
+    return {"site": _one_of(bits, choices), "hit": _count(bits, 4 if _is_worker(process) else 7)}
 
 
 def _state(bits: Chance, process: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from sim.world.trace import Trace
 
 POLL_NS = 20_000
 SPIN_LIMIT = 20_000
+INSTANT_LIMIT = 10_000
 COLLECT_EVERY = 50_000  # operations
 COLLECT_WORLDS = 64
 _closed = itertools.count(1)
@@ -230,6 +231,7 @@ class Kernel:
                 self._switch(task)
                 if is_there():
                     task.fruitless = 0
+                    self._see_that_time_goes_on(task)
                     return True
         finally:
             if timer is not None:
@@ -243,9 +245,9 @@ class Kernel:
         if task.instant_ns != self.now_ns:
             task.instant_ns, task.instant_waits = self.now_ns, 0
         task.instant_waits += 1
-        if task.instant_waits > SPIN_LIMIT:
+        if task.instant_waits > INSTANT_LIMIT:
             raise WorldError(
-                f"{task.name} has found {SPIN_LIMIT} times in one instant what it waits for: it "
+                f"{task.name} has found {INSTANT_LIMIT} times in one instant what it waits for: it "
                 "spins; let it take what it finds, or leave off waiting for it"
             )
 

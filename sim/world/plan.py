@@ -16,7 +16,7 @@ from sim.world.trace import Step, Trace
 
 VERSION = 1
 ROUTER = "MagScope"
-DOINGS = ("send", "flood", "post", "send_bad", "stall", "quit", "interrupt")
+DOINGS = ("send", "flood", "talk", "post", "send_bad", "stall", "quit", "interrupt")
 
 
 class FailureFileError(ValueError):
@@ -31,6 +31,7 @@ class Action:
 
     - `send` a `Message(to, meth, *args)`,
     - `flood`: send so many of them in a row (`args` is the number, and what each one carries),
+    - `talk`: send one every so many seconds, so many in all (`args` is both),
     - `post` the bytes that `args` has in hexadecimal, whatever they are,
     - `send_bad`: send something that is no message, of the kind that `meth` names,
     - `stall`: not read its messages for so many seconds (`args`),
@@ -66,6 +67,7 @@ class Action:
         what = {
             "send": f"sends {self.to}.{self.meth}{self.args}",
             "flood": f"sends {self.to}.{self.meth} {self.args[:1]} times",
+            "talk": f"sends {self.to}.{self.meth} every {self.args[:1]} s",
             "post": f"writes {self.args} into its pipe",
             "send_bad": f"sends {self.to} a message that is {self.meth}",
             "stall": f"does not read for {self.args} s",

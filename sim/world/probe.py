@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from hal.clock import NS_PER_S
@@ -74,6 +75,8 @@ class Probe(ManagerProcessBase):
             count, *args = action.args
             for _ in range(count):
                 self.send_ipc(Message(action.to, action.meth, *args))
+        elif action.do == "talk":
+            self._talk(action)
         elif action.do == "post":
             self._post(bytes.fromhex("".join(action.args)))
         elif action.do == "send_bad":
@@ -82,6 +85,14 @@ class Probe(ManagerProcessBase):
             current().clock.sleep_s(*action.args)
         elif action.do == "quit":
             self.quit()
+
+    def _talk(self, action: Action) -> None:
+        every_s, left = action.args
+        self.send_ipc(Message(action.to, action.meth))
+        if left > 1:
+            later = replace(action, at_s=action.at_s + every_s, args=(every_s, left - 1))
+            self._actions.append(later)
+            self._actions.sort(key=lambda each: each.at_s)
 
     def _send_bad(self, to: str, how: str) -> None:
         if how == "no message":

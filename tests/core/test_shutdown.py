@@ -147,12 +147,15 @@ def test_s1_asked_twice_it_does_not_wait_for_the_grace(ending):
     ending.shutdown.hurry(1001 * NS_PER_S)
     ending.at(1)
     assert sorted(ending.asked) == ["Processor", "k1", "k2", "p1", "p2"]
+    ending.at(1.9)
+    assert not any(ending.signals(name) for name in ending.peers), "who was told has a moment"
+    ending.at(2)
     assert all(ending.signals(name) == ["terminate"] for name in ending.peers)
-    for seconds in (2, 3.9):
+    for seconds in (3, 4.9):
         ending.shutdown.hurry((1000 + round(seconds)) * NS_PER_S)
         ending.at(seconds)
     assert ending.signals("p1") == ["terminate"]
-    ending.at(4)
+    ending.at(5)
     assert ending.signals("p1") == ["terminate", "kill"]
 
 
