@@ -106,7 +106,8 @@ class Conservation(StackWatch):
             if "B1: " in error:
                 self._say(error.partition("B1: ")[2])
         if not self.facts.stacks.has_ring or account.delivered == 0:
-            if self._count and self._is_sound(ROUTER) and CAMERA in self.facts.said:
+            its = [f for f in self.world.injector.struck if f.process in (CAMERA, ROUTER)]
+            if self._count and not its and not self.facts.tampered_ns:
                 self._say(f"{self._count} frames were written, and none is in the account")
             return
         camera, video = self._is_sound(CAMERA), self._is_sound(VIDEO)
@@ -267,7 +268,10 @@ class NoStuckLock(Property):
         if step.site == "lock.acquire":
             lock = self.world.machine._handed.get(step.object)  # noqa: SLF001 - as it stands
             if lock is not None and lock.holder not in (None, self.world.machine.running.pid):
-                self._waits[step.process] = (step.t_ns, step.object)
+                began_ns, name = self._waits.get(step.process, (0, ""))
+                if name != step.object:  # who asks again after a while has waited all the time
+                    began_ns = step.t_ns
+                self._waits[step.process] = (began_ns, step.object)
             else:
                 self._waits.pop(step.process, None)
         elif self._waits and step.process in self._waits:

@@ -15,6 +15,7 @@ from sim.world.trace import Step
 if TYPE_CHECKING:
     from sim.world.world import World
 
+_MERE_ERRORS = ("raise", "memory-missing")
 _TRACEBACK = "\nTraceback (most recent call last)"
 _NO_MEMORY = "there is no shared memory"
 _TOLD_TO_FAIL = "a probe was told to fail"
@@ -124,7 +125,9 @@ class TruthfulReport(Property):
         name, code = told.name, process.exitcode
         forced = self._forced.get(name, set())
         is_manager = name in self.facts.managers
-        if is_manager and told.exit_code != code:
+        if code == 0 and is_manager and self.facts.said.get(name) == "failed":
+            self._say(name, "failed, and ended with exit code 0")
+        elif is_manager and told.exit_code != code:
             self._say(name, f"ended with {code}, and the report has {told.exit_code}")
         elif told.outcome == "clean":
             well = code == 0 or (code in (-SIGTERM, 128 + SIGTERM, 1) and "terminated" in forced)
@@ -136,7 +139,9 @@ class TruthfulReport(Property):
         elif code == 0 and is_manager and name not in self.facts.raising:
             self._say(name, f"ended with exit code 0, and the report calls it {told.outcome}")
         words = name in self._failed and is_manager and told.outcome == "crashed"
-        if words and not told.traceback and not self.facts.tampered_ns:
+        its = [f for f in self.world.injector.struck if f.process in (name, ROUTER)]
+        may_be_lost = len(its) > 1 or any(f.kind not in _MERE_ERRORS for f in its)
+        if words and not told.traceback and not may_be_lost and not self.facts.tampered_ns:
             self._say(name, "failed with an exception, and the report has no word of it")
 
     def _say(self, name: str, what: str) -> None:
@@ -234,8 +239,14 @@ class Escaped(Property):
 
     def _look_at_failure(self, step: Step) -> None:
         """See a manager that fails: also when nobody is there to take its words."""
-        if re.match(rf"{re.escape(step.process)} failed: ", step.detail):
-            self._judge(step.process, step.detail)
+        if not re.match(rf"{re.escape(step.process)} failed: ", step.detail):
+            return
+        self._judge(step.process, step.detail)
+        if _TOLD_TO_FAIL in step.detail:
+            self.world.monitor.report(
+                f"R3: {step.process} ended because a handler had a mistake. "
+                "A message that fails must be reported, and its receiver go on."
+            )
 
     def _judge(self, who: str, text: str) -> None:
         # Who is late at the end of a session whose router is dead finds its memory removed.

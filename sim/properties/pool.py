@@ -52,6 +52,13 @@ class PoolWatch(Property):
         return Flag.of(self._value("flag")._words[0])  # noqa: SLF001 - as it stands
 
     @property
+    def video_ended_well(self) -> bool:
+        """Whether the video processor has come to its end by itself, and has buried its dead."""
+        video = self.facts.process(VIDEO)
+        is_sound = VIDEO not in self.facts.raising and not self.facts.pool_is_tampered
+        return is_sound and video is not None and video.exitcode == 0
+
+    @property
     def is_running(self) -> bool:
         """Whether both who have to do with the flag run, and the session is not at its end."""
         said = self.facts.said
@@ -139,8 +146,15 @@ class NoWedge(PoolWatch):
                 self._count_workers()
 
     def at_end(self) -> None:
-        """See whether the flag is stuck."""
+        """See whether the flag is stuck, or was left so by who should have seen to it."""
         self._judge()
+        owner, ends_ns = self.facts.process(self._owner), self.facts.session_ends_ns or 0
+        died_before = owner is not None and (owner.ended_ns or ends_ns) < ends_ns
+        if self._state == "RUNNING" and died_before and self.video_ended_well:
+            self.violate(
+                f"{self._owner} died with a stack in its hands, and the flag stayed RUNNING. "
+                "The video processor must give back what a dead worker had, or all is at a stop."
+            )
 
     def _judge(self) -> None:
         if self._state == "READY" or self._is_told_off or not self.is_running:
@@ -226,6 +240,12 @@ class BusyCount(PoolWatch):
             epoch = getattr(frame.work, "epoch", None)
             for name in [name for name, its in self._out.items() if its == epoch]:
                 del self._out[name]
+
+    def at_end(self) -> None:
+        """See that nobody is counted as busy when all have gone."""
+        if self._out and self.video_ended_well:
+            self._out.clear()
+            self._compare(self._value("busy")._words[0], "is at the end")  # noqa: SLF001
 
     def _hand_out(self, name: str, epoch: int) -> None:
         if name in self._out and self.facts.is_alive(name) and not self.facts.pool_is_tampered:

@@ -32,8 +32,11 @@ class BadIsRefused(RouterWatch):
     id = "R3"
     title = "a bad message is refused and reported, and harms nobody"
     sites = frozenset(
-        {"note.does", "note.warning", "note.message", "note.undelivered", "note.state"}
-    )
+        {
+            "note.does", "note.warning", "note.message", "note.undelivered", "note.state",
+            "process.terminate", "process.kill",
+        }
+    )  # fmt: skip
 
     def __init__(self, world: "World") -> None:
         super().__init__(world)
@@ -59,9 +62,13 @@ class BadIsRefused(RouterWatch):
         """See what is done, and what is said of it."""
         who = step.process
         if step.site in ("note.warning", "note.undelivered"):
-            self._expected.pop(who, None)
+            if who == ROUTER or "refused" in step.detail:
+                self._expected.pop(who, None)
         elif step.site == "note.state":
             self._is_over(who)
+        elif step.site.startswith("process."):
+            if step.object == who:
+                self._is_over(who)
         elif step.site == "note.does":
             self._is_over(who)
             for how in _NEVER_SENT:

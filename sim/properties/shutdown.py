@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from hal.clock import NS_PER_S
 from sim.properties.base import FrameSeen, Head, Property
-from sim.properties.facts import FOREVER_NS
+from sim.properties.facts import FOREVER_NS, VIDEO
 from sim.properties.traffic import EVERYBODY, RouterWatch, called
 from sim.world.plan import ROUTER
 from sim.world.trace import Step
@@ -13,7 +13,8 @@ from sim.world.trace import Step
 if TYPE_CHECKING:
     from sim.world.world import World
 
-HEARD_S = 1.0  # until the router begins to end the session, or a manager to quit
+HEARD_S = 1.0  # until the router begins to end the session
+OBEYED_S = 0.5  # until a manager that was told to quit begins to
 BOUND_S = 10.5  # until all have ended, whatever is the matter with them
 PLAIN_S = 1.1  # the same, when nothing is the matter
 ORPHANS_S = 5.5  # until all have ended, once the router is dead
@@ -28,12 +29,20 @@ class Ends(RouterWatch):
 
     id = "S1"
     title = "a session ends within its bounds"
-    sites = frozenset({"wait", "note.message", "note.state", "process.end"})
+    sites = frozenset({"wait", "note.message", "note.state", "process.end", "process.terminate"})
 
     def __init__(self, world: "World") -> None:
         super().__init__(world)
         self._told: dict[str, int] = {}
+        self._failed_ns: int | None = None
         self._is_told_off = False
+
+    def frame(self, frame: FrameSeen) -> None:
+        """See the router hear that a manager has failed."""
+        super().frame(frame)
+        is_failure = frame.parts is not None and frame.parts[1][0] == "failed"
+        if frame.event == "quits" and is_failure and self._failed_ns is None:
+            self._failed_ns = frame.t_ns
 
     def taken_in(self, source: str, head: Head, frame: FrameSeen) -> None:
         """Take down that the router was asked to quit."""
@@ -48,13 +57,32 @@ class Ends(RouterWatch):
     def step(self, step: Step) -> None:
         """Compare the time with the bounds."""
         who = step.process
-        if step.site == "note.message" and called(step.detail)[0] == "quit":
-            self.facts.ask(f"{who} obeyed a request to quit")
+        if step.site == "wait":
+            if self.facts.asked_ns is not None:
+                self._judge()
+        elif step.site == "process.terminate":
+            if who == ROUTER:
+                self._see_force(step.object)
+        elif step.site == "note.message":
+            if called(step.detail)[0] == "quit":
+                self.facts.ask(f"{who} obeyed a request to quit")
+                self._hears(who)
+        elif step.site == "note.state" or step.detail != "-9":
             self._hears(who)
-        elif step.site in ("note.state", "process.end"):
-            self._hears(who)
-        elif step.site == "wait" and self.facts.asked_ns is not None:
-            self._judge()
+
+    def _see_force(self, whom: str) -> None:
+        """See that nobody is made to end who would have quit if only told to."""
+        facts = self.facts
+        manager = facts.managers.get(whom)
+        if manager is None or whom == VIDEO or facts.said.get(whom) is None or facts.raising:
+            return  # the video processor may still be busy with a worker that hangs
+        since_ns = facts.session_ends_ns or facts.now_ns
+        is_sound = facts.disturbed_ns({whom, ROUTER}) < since_ns and not facts.tampered_ns
+        if is_sound and facts.is_alive(whom) and not facts.is_stalled(whom, since_ns):
+            self.violate(
+                f"The router made {whom} end, with which nothing was the matter. "
+                "Who does not hang must be told to quit in time, whoever else does."
+            )
 
     def at_end(self) -> None:
         """See who has not ended, or was late."""
@@ -107,12 +135,14 @@ class Ends(RouterWatch):
 
     def _may_be_unheard(self) -> bool:
         """Whether what asked for the end may have been lost in a pipe, or in a broken process."""
+        if self._failed_ns is not None and ROUTER not in self.facts.raising:
+            return (self.facts.now_ns - self._failed_ns) / NS_PER_S < HEARD_S
         return bool(self.facts.tampered_ns or self.facts.raising)
 
     def _hears(self, who: str) -> None:
         """See how long a manager took to obey a request to quit."""
         told_ns = self._told.pop(who, None)
-        if told_ns is None or who in self.facts.raising or not self.facts.is_alive(who):
+        if told_ns is None or who in self.facts.raising:
             return
         late_s = (self.facts.now_ns - max(told_ns, self.facts.disturbed_ns({who}))) / NS_PER_S
         manager = self.facts.managers[who]

@@ -24,7 +24,7 @@ from sim.world.trace import Trace
 
 POLL_NS = 20_000
 SPIN_LIMIT = 20_000
-INSTANT_LIMIT = 10_000
+INSTANT_LIMIT = 50_000
 COLLECT_EVERY = 50_000  # operations
 COLLECT_WORLDS = 64
 _closed = itertools.count(1)

@@ -12,5 +12,6 @@ def failures(tmp_path, monkeypatch):
     from sim.machines import base
 
     monkeypatch.setenv(base.OUT, str(tmp_path / "failures"))
+    monkeypatch.setattr(base, "MOST_RUNS", 25)
     base.finds_of.cache_clear()
     return tmp_path / "failures"

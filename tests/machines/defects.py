@@ -8,10 +8,10 @@ import pytest
 from magscope.camera import CameraManager
 from magscope.channel import Channel
 from magscope.flag import PoolFlag
+from magscope.processes import ManagerProcessBase
 from magscope.protocol import Kind
 from magscope.router import Router
 from magscope.session import Session
-from magscope.shutdown import Shutdown
 from magscope.utils import PoolVideoFlag
 from magscope.videoprocessing import VideoProcessorManager
 
@@ -52,8 +52,13 @@ def _silent_refusal(patch):
     patch.setattr(Router, "_post", lambda router, peer, head, raw: peer.channel.post(raw))
 
 
-def _nobody_is_made_to_end(patch):
-    patch.setattr(Shutdown, "_force", lambda *_: None)
+def _quit_is_told_to_nobody(patch):
+    send = ManagerProcessBase.send_ipc
+    patch.setattr(
+        ManagerProcessBase,
+        "send_ipc",
+        lambda me, message: message.meth == "quit" or send(me, message),
+    )
 
 
 def _no_acknowledgement(patch):
@@ -132,7 +137,7 @@ DEFECTS = (
     Defect("a message refused in silence", "RouterMachine", "R[15]", _silent_refusal),
     Defect("noise that ends the router", "RouterMachine", "MagScope failed",
            _noise_ends_the_router),
-    Defect("nobody is made to end", "ShutdownMachine", "S1", _nobody_is_made_to_end),
+    Defect("a quit that is told to nobody", "ShutdownMachine", "S1", _quit_is_told_to_nobody),
     Defect("no acknowledgement of a quit", "ShutdownMachine", "S1", _no_acknowledgement),
     Defect("a purge under a reader", "PoolVideoFlagMachine", "[BP][0-9]", _purge_under_a_reader),
     Defect("a late owner is believed", "PoolVideoFlagMachine", "P1", _late_owner_is_believed),

@@ -115,7 +115,7 @@ from hypothesis import Phase, reproduce_failure, settings
 from magscope.flag import PoolFlag
 from sim.machines import PoolVideoFlagMachine
 
-PoolFlag.make_ready = lambda _: None
+PoolFlag.make_ready = lambda *_: None
 
 class Again(PoolVideoFlagMachine):
     pass

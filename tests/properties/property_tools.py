@@ -41,9 +41,7 @@ def run(
     **options,
 ):
     """Run the rig for so long, and return the outcome."""
-    rig = RIG.format(
-        framerate_hz=framerate_hz, motors=motors, on=str(on).lower(), workers=workers
-    )
+    rig = RIG.format(framerate_hz=framerate_hz, motors=motors, on=str(on).lower(), workers=workers)
     workload = Workload(rig=rig, for_s=for_s, actions=tuple(actions), records=records)
     return run_plan(
         Plan(workload, FaultPlan(tuple(faults))),

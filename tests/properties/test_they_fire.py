@@ -1,5 +1,7 @@
 """Each property sees the mistake that it is there for: the code is broken, and it says so."""
 
+import pickle
+
 import pytest
 from property_tools import PINGS, property_class, run
 
@@ -114,7 +116,9 @@ def test_r3_a_router_that_drops_what_is_bad_in_silence(broken, action):
     broken(Session, "warn", lambda _: lambda *_: None)
     broken(Router, "_report", lambda _: lambda *_: None)
     actions = (action, *PINGS)
-    assert only("BadIsRefused", actions=actions)[0].startswith("R3: MagScope went on without a word")
+    assert only("BadIsRefused", actions=actions)[0].startswith(
+        "R3: MagScope went on without a word"
+    )
 
 
 @pytest.mark.parametrize("meth", ["_do_what_is_due", "is_alive", "no_such_method"])
@@ -152,14 +156,15 @@ def test_s1_a_hanging_manager_that_nobody_makes_to_end(broken):
     broken(Shutdown, "_force", lambda _: lambda *_: None)
     faults = [Hang("BeadLockManager", at_s=0.1)]
     said = only("Ends", faults=faults)
-    assert "BeadLockManager" in said[0] and "still ran" in said[0]
+    assert "BeadLockManager still ran" in said[0]
 
 
 def test_s1_a_death_that_the_router_does_not_care_about(broken):
     broken(Session, "look_after", lambda _: lambda *_: current().clock.sleep_s(0.1))
-    assert "did not begin to end the session" in only(
-        "Ends", faults=[Crash("ZLutManager", at_s=0.1)], for_s=3.0
-    )[0]
+    assert (
+        "did not begin to end the session"
+        in only("Ends", faults=[Crash("ZLutManager", at_s=0.1)], for_s=3.0)[0]
+    )
 
 
 def test_s2_a_manager_that_quits_twice(broken):
@@ -307,9 +312,18 @@ def test_p3_a_count_that_drifts(broken):
         return drifting
 
     broken(VideoProcessorManager, "_count_busy", make)
-    assert "The busy count is 1, and 0 workers" in only("BusyCount", for_s=3.0, workers=1, on=True,
-        actions=[Action(0.3, "Probe-1", "send", "ManagerProcessBase", "set_acquisition_on", (False,))],
-    )[0]
+    assert (
+        "The busy count is 1, and 0 workers"
+        in only(
+            "BusyCount",
+            for_s=3.0,
+            workers=1,
+            on=True,
+            actions=[
+                Action(0.3, "Probe-1", "send", "ManagerProcessBase", "set_acquisition_on", (False,))
+            ],
+        )[0]
+    )
 
 
 def test_p4_a_stack_that_is_given_back_before_it_is_read(broken):
@@ -446,7 +460,7 @@ def test_f2_a_full_disk_that_ends_the_recording_manager(broken):
 
 def _bare(obey, manager, frame):
     if frame.kind.value == b"M" and frame.fields[1] == "save_tracks":
-        args, _ = __import__("pickle").loads(frame.payload)
+        args, _ = pickle.loads(frame.payload)
         manager.save_tracks(*args)
     else:
         obey(manager, frame)

@@ -166,7 +166,9 @@ def wrong_after_full_disk(operation: Operation, usual: Recorded) -> list[str]:
         if "disk full" not in " ".join(recorded.outcome.violations):
             wrong.append("refused to start without saying why")
         return wrong
-    wrong += [v for v in recorded.outcome.violations if not v.startswith("S5: the log has an error")]
+    wrong += [
+        v for v in recorded.outcome.violations if not v.startswith("S5: the log has an error")
+    ]
     usual_frames = usual.outcome.account
     if report.frames.processed < usual_frames.processed or report.frames.lost:
         wrong.append(f"F2: the acquisition suffered: {report.frames}, usually {usual_frames}")
