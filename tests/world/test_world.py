@@ -151,11 +151,11 @@ def test_a_script_runs_in_a_world(small, tmp_path):
     script.write_text(
         "from magscope.scripting import Script\n"
         "script = Script()\n"
-        "script('move_motor', 'magnet_height', 3e6, wait=True)\n"
-        "script('sleep', 30.0)\n"
+        "script('move_motor', 'magnet_height', 1.5e6, wait=True)\n"
+        "script('sleep', 1.0)\n"
         "script('move_motor', 'focus', 1000.0, wait=True)\n"
     )
-    outcome = sim.run(small, seed=1, for_s=40.0, script=script, keep_trace=True)
+    outcome = sim.run(small, seed=1, for_s=6.0, script=script, keep_trace=True)
     assert outcome.violations == ()
     assert any("script finished" in step.detail for step in outcome.trace.steps)
     assert run_plan(outcome.plan).trace_hash == outcome.trace_hash
