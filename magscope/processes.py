@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from hal.clock import NS_PER_S
 from hal.errors import DeviceError
 from magscope.board import FIELDS, Board
-from magscope.channel import Channel
+from magscope.channel import MAX_WAITING_FRAMES, Channel
 from magscope.datatypes import MatrixBuffer, VideoBuffer
 from magscope.protocol import (
     Frame,
@@ -88,7 +88,7 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         self._has_said_goodbye = False
         self._channel: Channel
         self._sent = 0
-        self._refused = 0  # frames for the router that there was no room for
+        self._refused = 0  # frames that there was no room for
         self._held: deque[Frame] = deque()  # what came before there was anything to obey it
         self._board: Board | None = None
         self._status: dict[str, int] = dict.fromkeys(("heartbeat_ns", *self.status_fields), 0)
@@ -200,7 +200,10 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
                 if frame.kind is Kind.MESSAGE and envelope(frame).meth == "quit":
                     self._obey(frame)
                     return
-                self._held.append(frame)
+                if len(self._held) < MAX_WAITING_FRAMES:
+                    self._held.append(frame)
+                else:
+                    self._refused += 1
                 frame = self._receive()
 
     def _attach(self) -> None:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from sim.world.world import World
 
 BACK_S = 2.2  # until the flag is READY again
-HANG_S = 5.0 + 0.6  # that a worker may hold a stack, and until that is looked at
 BUSY_S = 1.1
 HIRED_S = 2.0
 
@@ -159,19 +158,16 @@ class NoWedge(PoolWatch):
     def _judge(self) -> None:
         if self._state == "READY" or self._is_told_off or not self.is_running:
             return
-        allowed_s = BACK_S
-        if self._state == "RUNNING" and self.facts.is_alive(self._owner):
-            allowed_s += HANG_S
         undisturbed_ns = max(self._since_ns, self.facts.struck_ns, self._disturbed_ns())
         if self._state == "FINISHED":  # it may hang with the flag's lock in its hands
             undisturbed_ns = max(undisturbed_ns, self.facts.disturbed_ns({self._owner}))
         stuck_s = (self.facts.now_ns - undisturbed_ns) / NS_PER_S
-        if stuck_s > allowed_s:
+        if stuck_s > BACK_S:
             self._is_told_off = True
             self.violate(
                 f"The flag has been {self._state}, for the stack of {self._owner}, for "
                 f"{stuck_s:.1f} s. No frame is tracked until it is READY again, which must be so "
-                f"{allowed_s:.1f} s after the worker took the stack, or died, at the latest."
+                f"{BACK_S:g} s after the worker took the stack, or died, at the latest."
             )
 
     def _disturbed_ns(self) -> float:
