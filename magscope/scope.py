@@ -173,16 +173,16 @@ class MagScope(metaclass=SingletonMeta):
             raise RuntimeError("this MagScope has run: make a new one for another session")
         self._has_run = True
         self.script_manager.prepare(self.script_path, self.managers)
-        runtime.begin_session()
-        self._bell = runtime.bell()
-        try:
-            with runtime.interrupts(self._interrupt):
+        with runtime.interrupts(self._interrupt):
+            runtime.begin_session()
+            self._bell = runtime.bell()
+            try:
                 self.session = Session(self, self._bell)
                 self.report = self.session.run()
-        finally:
-            self._bell = None
-            runtime.end_session()
-            forget_singletons([self, *self.managers])
+            finally:
+                self._bell = None
+                runtime.end_session()
+                forget_singletons([self, *self.managers])
 
     def pending(self) -> Iterator[Mapping[str, Any]]:
         """Yield the settings that were assigned since the last call; for the router's loop."""

@@ -3,15 +3,18 @@
 import json
 import math
 import os
+import signal
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from magscope.cli.entry import BadInputError, RunFailedError
+from magscope.cli.entry import INTERRUPTED, BadInputError, RunFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,16 +73,39 @@ def run(
     """
     _check_duration(run_for)
     _check_script(script)
-    from magscope.rig import load_rig  # noqa: PLC0415, RUF100
+    with _ctrl_c_leaves_at_once():
+        from magscope.rig import load_rig  # noqa: PLC0415, RUF100
 
-    rig_file = load_rig(rig)
-    recording = prepare_directory(record)
-    _choose_start_method(start_method)
-    from magscope.scope import MagScope  # noqa: PLC0415, RUF100
+        rig_file = load_rig(rig)
+        recording = prepare_directory(record)
+        _choose_start_method(start_method)
+        from magscope.scope import MagScope  # noqa: PLC0415, RUF100
 
-    scope = MagScope(rig=rig_file, seed=seed)
-    scope.run_for_s, scope.record_dir, scope.script_path = run_for, recording, script
-    raise typer.Exit(operate(scope, as_json=as_json))
+        scope = MagScope(rig=rig_file, seed=seed)
+        scope.run_for_s, scope.record_dir, scope.script_path = run_for, recording, script
+        code = operate(scope, as_json=as_json)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def _ctrl_c_leaves_at_once() -> Iterator[None]:
+    """Let Ctrl-C end the program at once, but for the time in which there is a system to end.
+
+    While libraries are loaded an exception would now and then be swallowed, or crash one of them.
+    """
+
+    def leave(_number: int, _frame: object) -> None:
+        os._exit(INTERRUPTED)
+
+    try:
+        before = signal.signal(signal.SIGINT, leave)
+    except ValueError:  # not the main thread, which alone gets signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def operate(scope: Any, *, as_json: bool = False, console: "Console | None" = None) -> int:

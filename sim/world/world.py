@@ -259,15 +259,21 @@ class World:
 def run(
     rig: RigFile | Path | None = None,
     *,
+    seed: int = 0,
+    faults: FaultPlan | Iterable[Fault] | None = None,
     for_s: float = 10.0,
+    schedule: str | schedules.Chooser = "fifo",
+    script: Path | None = None,
     stop_at_violation: bool = False,
     **options: Any,
 ) -> Outcome:
     """Run the system for so many virtual seconds, let it quit, and say what came of it.
 
-    The options are those of `World`.
+    These and the other options are those of `World`.
     """
-    world = World(rig, for_s=for_s, **options)
+    world = World(
+        rig, seed=seed, faults=faults, for_s=for_s, schedule=schedule, script=script, **options
+    )
     return world.finish(for_s + END_S, stop_at_violation=stop_at_violation)
 
 

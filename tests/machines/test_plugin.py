@@ -130,12 +130,12 @@ if blob := os.environ.get("BLOB"):
 
 def test_hypothesis_keeps_a_failing_example_and_a_blob_runs_it_again(pytester, monkeypatch):
     pytester.makepyfile(test_machine=STATEFUL)
-    options = ("-q", "-p", "no:xdist", "--sim-hypothesis", "dev")
+    options = ("-q", "-p", "no:xdist", "--sim-hypothesis", "dev", "--hypothesis-seed=0")
     first = pytester.runpytest_subprocess(*options)
     first.assert_outcomes(failed=1)
     text = first.stdout.str()
     assert "P1: the flag is " in text
-    (blob,) = re.findall(r"@reproduce_failure(\('.*'\))", text)
+    blob, *_ = re.findall(r"@reproduce_failure(\('.*'\))", text)
     assert any((pytester.path / ".hypothesis").rglob("*"))
     monkeypatch.setenv("BLOB", blob)
     again = pytester.runpytest_subprocess(*options, "-k", "Again")
