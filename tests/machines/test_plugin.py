@@ -145,13 +145,12 @@ def test_hypothesis_keeps_a_failing_example_and_a_blob_runs_it_again(pytester, m
 
 def test_the_plugin_loads_little_and_nothing_of_the_world_or_hypothesis():
     code = (
-        "import sys, time, pytest\n"
-        "before = set(sys.modules); began = time.process_time()\n"
+        "import sys, pytest\n"
+        "before = set(sys.modules)\n"
         "import sim.pytest_plugin\n"
-        "print(round(1000 * (time.process_time() - began)), *set(sys.modules) - before)\n"
+        "print(*set(sys.modules) - before)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    milliseconds, *loaded = done.stdout.split()
-    assert int(milliseconds) < 50
+    loaded = done.stdout.split()
     assert not [name for name in loaded if name.partition(".")[0] in ("magscope", "hypothesis")]
     assert not [name for name in loaded if name.startswith(("sim.world", "sim.testing"))]
