@@ -8,7 +8,6 @@ simpy's heap says what happens next, and all that happens at that instant is rea
 import contextlib
 import contextvars
 import gc
-import itertools
 import math
 import sys
 from collections import deque
@@ -26,8 +25,17 @@ POLL_NS = 20_000
 SPIN_LIMIT = 20_000
 INSTANT_LIMIT = 50_000
 COLLECT_EVERY = 50_000  # operations
-COLLECT_WORLDS = 64
-_closed = itertools.count(1)
+COLLECT_WORLDS, COLLECT_BYTES = 64, 1 << 28
+
+
+class _Leavings:
+    """What worlds that have ended have left to be collected."""
+
+    worlds = 0
+    size = 0
+
+
+_leavings = _Leavings()
 
 
 class WorldError(Exception):
@@ -342,14 +350,17 @@ class Kernel:
             sys.unraisablehook = hook
             gc.unfreeze()
 
-    def forget(self) -> None:
-        """Let go of the tasks, once the world has ended."""
+    def forget(self, size: int) -> None:
+        """Let go of the tasks, once the world has ended; its memory has so many bytes."""
         self.tasks.clear()
         self._ready.clear()
         self._frozen.clear()
         self.environment = simpy.Environment(self.now_ns)
         # Python looks for garbage when much is made, but not while a world runs: so here.
-        if next(_closed) % COLLECT_WORLDS == 0:
+        _leavings.worlds += 1
+        _leavings.size += size
+        if _leavings.worlds >= COLLECT_WORLDS or _leavings.size >= COLLECT_BYTES:
+            _leavings.worlds = _leavings.size = 0
             gc.collect()
 
 

@@ -42,6 +42,7 @@ class Machine:
         self.pids = itertools.count(1)
         self.processes: dict[int, VirtualProcess] = {}
         self.memory: dict[tuple[str, str], mmap.mmap] = {}
+        self.allocated = 0
         self.sessions: dict[str, VirtualProcess] = {}
         self.living = 0
         self.crashes: list[tuple[str, str]] = []
@@ -150,7 +151,7 @@ class Machine:
         for process in self.processes.values():
             process.__dict__.pop("being", None)
         self._handed.clear()
-        self.kernel.forget()
+        self.kernel.forget(self.allocated)
 
     def keep(self, thing: Any) -> Any:
         """Remember a thing that may be handed to other processes, by its name."""

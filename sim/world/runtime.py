@@ -191,6 +191,7 @@ class VirtualRuntime(Runtime):
                 raise MemoryError(
                     f"no room for {size / 1e6:.1f} MB of shared memory for {name}"
                 ) from error
+            machine.allocated += size
         return VirtualMemory(machine, self._process, key, machine.memory[key])
 
     def wait(
