@@ -83,7 +83,8 @@ class VideoProcessorManager(ManagerProcessBase):
     def _warm_up(self) -> None:
         """Start the workers, with what they need loaded already where they inherit it."""
         if current().children_inherit:
-            load_magtrack()
+            with current().loading():
+                load_magtrack()
         for _ in range(self.settings["video processors n"]):
             self._hire()
 

@@ -51,7 +51,8 @@ class VideoWorker(RuntimeProcess):
         runtime = current()
         runtime.enter(self)
         channel = Channel(self._end)
-        load_magtrack()
+        with runtime.loading():
+            load_magtrack()
         processor: StackProcessor | None = None
         self._answer(channel, None)
         while True:

@@ -7,7 +7,7 @@ it the operating system's.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hal.clock import Clock
@@ -261,6 +261,14 @@ class Runtime(ABC):
             device: Made, and not yet open.
         """
         return device
+
+    def loading(self) -> AbstractContextManager[None]:
+        """Return a context in which a request to terminate ends the process at once.
+
+        For while libraries are loaded, and there is nothing to be tidied up: an exception there
+        could be swallowed, or come out as another one.
+        """
+        return nullcontext()
 
     @abstractmethod
     def foreign(self, pid: int) -> Foreign:

@@ -226,6 +226,15 @@ class OsRuntime(Runtime):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, _leave)
 
+    @contextmanager
+    def loading(self) -> Iterator[None]:
+        """Let a request to terminate end the process at once."""
+        before = signal.signal(signal.SIGTERM, _leave_at_once)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
     def foreign(self, pid: int) -> Foreign:
         """Return a handle on a process that another process started."""
         return OsForeign(pid)
@@ -266,6 +275,10 @@ class OsRuntime(Runtime):
 
 def _leave(*_: object) -> None:
     sys.exit(128 + signal.SIGTERM)
+
+
+def _leave_at_once(*_: object) -> None:
+    os._exit(128 + signal.SIGTERM)
 
 
 def session_files(session: str) -> SessionFiles:

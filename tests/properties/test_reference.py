@@ -94,7 +94,8 @@ def test_p1_s2_the_trace_of_processes_of_the_operating_system_is_allowed(monkeyp
     monkeypatch.setattr(OsRuntime, "note", noted)
     text = RIG.format(framerate_hz=100, motors="", on="true", workers=2)
     scope = MagScope(read_rig(text, Path.cwd() / "rig.toml"))
-    scope.run_for_s = 0.4
+    scope.run_for_s = 20.0
+    scope.observe(lambda now: scope.stop() if now.frames.processed >= 20 else None, 0.02)
     scope.start()
     machine().singletons().clear()
     os.close(descriptor)

@@ -276,6 +276,24 @@ def that_a_process_that_has_not_settled_in_dies_of_a_request_to_terminate(
     assert not tidied.is_set()
 
 
+def load_and_tidy(bell: Any, tidied: Any) -> None:
+    try:
+        with current().loading():
+            bell.ring()
+            hang()
+    finally:
+        tidied.set()
+
+
+def that_a_request_to_terminate_ends_a_process_that_loads_at_once(runtime: Runtime) -> None:
+    bell, tidied = runtime.bell(), runtime.event()
+    child = begin(load_and_tidy, bell, tidied)
+    assert runtime.wait([bell], timeout_s=20)
+    child.terminate()
+    assert end_of(child) in (143, -15)
+    assert not tidied.is_set()
+
+
 def only_forked_that_a_request_to_terminate_may_be_an_interrupt(runtime: Runtime) -> None:
     bell, stopped = runtime.bell(), runtime.event()
     child = begin(stop_by_interrupt, bell, stopped)
