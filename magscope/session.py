@@ -149,7 +149,7 @@ class Session:
         peer.is_dismissed = peer.is_dismissed and left_when_told(peer.exit_code)
         peer.manager.forget()
         peer.ended_ns = self.runtime.clock.monotonic_ns()
-        unexpected = peer.state in ("starting", "running")
+        unexpected = peer.state in ("starting", "running") and not peer.is_dismissed
         peer.state = "gone"
         if peer.manager is self.scope.video_processor_manager:
             self.workers.orphan(peer.ended_ns)

@@ -224,7 +224,7 @@ class OsRuntime(Runtime):
                 self._ends.add(end)
         self._waker.listen()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, _leave)
+        signal.signal(signal.SIGTERM, _leaver())
 
     @contextmanager
     def loading(self) -> Iterator[None]:
@@ -242,9 +242,13 @@ class OsRuntime(Runtime):
     @contextmanager
     def interrupts(self, stop: Callable[[], None]) -> Iterator[None]:
         """Call `stop` on Ctrl-C and on a request to terminate, where this thread gets signals."""
+        pid = os.getpid()
 
-        def handle(_number: int, _frame: FrameType | None) -> None:
-            stop()
+        def handle(number: int, _frame: FrameType | None) -> None:
+            if os.getpid() == pid:
+                stop()
+            elif number != signal.SIGINT:  # a child that was forked, and has not settled in yet
+                os._exit(128 + number)
 
         names = ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP")
         numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
@@ -273,8 +277,19 @@ class OsRuntime(Runtime):
         return False
 
 
-def _leave(*_: object) -> None:
-    sys.exit(128 + signal.SIGTERM)
+def _leaver() -> Callable[[int, FrameType | None], None]:
+    """Return a handler that ends this process in order.
+
+    A child that was forked has it until it settles in, and has nothing that must be tidied up.
+    """
+    pid = os.getpid()
+
+    def leave(_number: int, _frame: FrameType | None) -> None:
+        if os.getpid() != pid:
+            os._exit(128 + signal.SIGTERM)
+        sys.exit(128 + signal.SIGTERM)
+
+    return leave
 
 
 def _leave_at_once(*_: object) -> None:
