@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 import sys
 from pathlib import Path
@@ -21,3 +22,12 @@ def code_that_does_not_change(monkeypatch):
     """Let somebody edit the code while the tests run."""
     for module in ("book", "cluster"):
         monkeypatch.setattr(f"sim.campaign.{module}.code_fingerprint", lambda: "")
+
+
+@pytest.fixture(autouse=True)
+def nothing_runs_on():
+    """End the processes of an engine that a test has made fail on purpose."""
+    yield
+    for process in multiprocessing.active_children():
+        process.kill()
+        process.join(20)
