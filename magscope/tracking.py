@@ -191,13 +191,14 @@ def _z_nm(profiles: np.ndarray, zlut: np.ndarray) -> np.ndarray:
     """
     magtrack = load_magtrack()
     is_known = np.isfinite(profiles[:, 1:]).all(axis=1)
+    # None is left out: in a product of matrices, rounding may hang on the number of columns.
+    filled = np.where(is_known[:, None], profiles[:, 1:], 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        correlations = np.nan_to_num(magtrack.pearson(zlut[2:], profiles[is_known, 1:].T))
+        correlations = np.nan_to_num(magtrack.pearson(zlut[2:], filled.T))
         best = np.argmax(correlations, axis=1)
         plane = magtrack.parabolic_vertex(correlations, best, _Z_FIT_POINTS)
     is_like = correlations.max(axis=1) >= _SMALLEST_CORRELATION
     is_near = np.abs(plane - best) <= _Z_FIT_POINTS // 2
-    plane[~(is_like & is_near)] = np.nan
-    z_nm = np.full(len(profiles), np.nan)
-    z_nm[is_known] = np.interp(plane, np.arange(zlut.shape[1]), zlut[0])
+    plane[~(is_known & is_like & is_near)] = np.nan
+    z_nm: np.ndarray = np.interp(plane, np.arange(zlut.shape[1]), zlut[0])
     return z_nm
