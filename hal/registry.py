@@ -39,7 +39,7 @@ class DriverEntry:
 def available_drivers() -> list[DriverEntry]:
     """Return every registered driver, the broken ones with their reason, by name."""
     listed = []
-    for name, target in sorted(_registered().items()):
+    for name, target in sorted(registered().items()):
         try:
             driver = load_driver(name)
         except DriverError as error:
@@ -61,15 +61,15 @@ def load_driver(name: str) -> type[Device]:
         MissingExtraError: A library that it needs is not installed.
         DriverError: It is broken.
     """
-    registered = _registered()
-    entry = registered.get(name)
+    known = registered()
+    entry = known.get(name)
     target = entry.value if entry else name
     module_name, _, class_name = target.partition(" ")[0].partition(":")
     if not (module_name and class_name):
         if entry:
             raise DriverError(f"driver {name!r}: {target!r} should be package.module:Class")
         raise UnknownDriverError(
-            f"no driver {name!r}; choose one of {', '.join(sorted(registered))}, "
+            f"no driver {name!r}; choose one of {', '.join(sorted(known))}, "
             "or give package.module:Class"
         )
     try:
@@ -141,13 +141,19 @@ def check_options(name: str, driver: type, options: Mapping[str, Any]) -> None:
             raise OptionError(f"driver {name!r} needs the option {p.name!r}")
 
 
-def _registered() -> dict[str, EntryPoint]:
-    return _registered_on(tuple(sys.path))
+def registered() -> dict[str, EntryPoint]:
+    """Return the entry points of all drivers, by name."""
+    return {entry.name: entry for entry in entry_points_of(GROUP)}
+
+
+def entry_points_of(group: str) -> tuple[EntryPoint, ...]:
+    """Return what installed packages bring of a group, in the order of `sys.path`."""
+    return _entry_points_on(group, tuple(sys.path))
 
 
 @cache  # looking through every installed package takes milliseconds
-def _registered_on(_path: tuple[str, ...]) -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=GROUP)}
+def _entry_points_on(group: str, _path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    return tuple(entry_points(group=group))
 
 
 def _missing(

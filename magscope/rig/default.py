@@ -3,9 +3,12 @@
 import importlib.resources
 import tomllib
 from collections.abc import Mapping
-from importlib.metadata import entry_points
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from hal.registry import entry_points_of
 
 GROUP = "magscope.rigs"
 NAME = "default"
@@ -21,10 +24,12 @@ def default_document() -> dict[str, Any]:
     It is `default.toml` in the package that the entry point `default` of the group
     `magscope.rigs` names.
     """
-    for entry in entry_points(group=GROUP, name=NAME):
+    for entry in entry_points_of(GROUP):
+        if entry.name != NAME:
+            continue
         try:
             source = importlib.resources.files(entry.value).joinpath(f"{NAME}.toml")
-            document = tomllib.loads(source.read_text("utf-8"))
+            document = deepcopy(_parsed(source.read_text("utf-8")))
         except (ImportError, FileNotFoundError):
             continue
         beads = document.get("beads", {})
@@ -32,6 +37,11 @@ def default_document() -> dict[str, Any]:
             beads["zlut"] = str(Path(str(source)).parent / beads["zlut"])
         return document
     return {}
+
+
+@lru_cache(maxsize=4)  # a campaign reads thousands of rigs
+def _parsed(text: str) -> dict[str, Any]:
+    return tomllib.loads(text)
 
 
 def completed(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,12 +2,11 @@
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
-from importlib.metadata import entry_points
 from typing import Any
 
 from hal.device import Device
 from hal.errors import DriverError, UnknownDriverError
-from hal.registry import GROUP, create, load_driver
+from hal.registry import create, load_driver, registered
 from magscope.rig.lines import KeyPath
 from magscope.rig.problems import Problem, did_you_mean, shown
 
@@ -46,7 +45,7 @@ def _problems(
     try:
         driver = load_driver(name)
     except DriverError as error:
-        known = entry_points(group=GROUP).names
+        known = registered()
         is_unknown = isinstance(error, UnknownDriverError) and not (":" in name or name in known)
         text = f"no such driver{did_you_mean(name, known)}" if is_unknown else _reason(name, error)
         yield Problem((*key, "driver"), f"{given}: {text}")

@@ -7,6 +7,7 @@ from magscope.runtime.base import MAX_FRAME_BYTES, Endpoint
 
 _LENGTH = struct.Struct("<I")
 _READ_BYTES = 1 << 18
+_NONSENSE = -1
 
 
 def check_size(frame: bytes) -> None:
@@ -66,7 +67,8 @@ class FramedEndpoint(Endpoint):
 
     def receive(self) -> bytes | None:
         """Return the next whole frame, or None if none is there."""
-        while not (self.is_ready or self._is_at_end or self._is_nonsense):
+        end = self._end_of_next()
+        while not end and not self._is_at_end:
             if self._is_drained:  # the last read was short: spare the one that finds nothing
                 self._is_drained = False
                 return None
@@ -77,16 +79,15 @@ class FramedEndpoint(Endpoint):
             except OSError:
                 read = b""
             self._is_at_end = not read
-            self._is_drained = len(read) < _READ_BYTES
+            self._is_drained = 0 < len(read) < _READ_BYTES
             self._incoming += read
-        self._is_drained = self._is_drained and not self._is_at_end
-        if self._is_nonsense:
+            end = self._end_of_next()
+        if end == _NONSENSE:
             self._is_at_end = True
             self._incoming.clear()
             raise EOFError("what came through the pipe is no frame: it is taken for closed")
-        if not self.is_ready:
+        if not end:
             raise EOFError("the other end of the pipe is closed")
-        end = _LENGTH.size + self._next_size()
         frame = bytes(self._incoming[_LENGTH.size : end])
         del self._incoming[:end]
         return frame
@@ -99,18 +100,21 @@ class FramedEndpoint(Endpoint):
     @property
     def is_ready(self) -> bool:
         """Whether a whole frame has been taken from the pipe already."""
-        size = len(self._incoming)
-        return size >= _LENGTH.size and size >= _LENGTH.size + self._next_size()
+        return self._end_of_next() > 0
 
-    @property
-    def _is_nonsense(self) -> bool:
-        """Whether what comes next claims to be larger than any frame."""
-        return self._next_size() > MAX_FRAME_BYTES
+    def _end_of_next(self) -> int:
+        """Return where the next whole frame ends; 0 if none is there, or `_NONSENSE`.
 
-    def _next_size(self) -> int:
-        if len(self._incoming) < _LENGTH.size:
+        What claims to be larger than any frame is none.
+        """
+        incoming = self._incoming
+        if len(incoming) < _LENGTH.size:
             return 0
-        return int(_LENGTH.unpack_from(self._incoming)[0])
+        (size,) = _LENGTH.unpack_from(incoming)
+        if size > MAX_FRAME_BYTES:
+            return _NONSENSE
+        end: int = _LENGTH.size + size
+        return end if len(incoming) >= end else 0
 
     def close(self) -> None:
         """Close this end; idempotent."""

@@ -1,8 +1,7 @@
 """What a property is: something that watches one run, and says when what must hold does not."""
 
 import pickle
-from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from sim.world.plan import ROUTER
@@ -14,6 +13,8 @@ if TYPE_CHECKING:
 
 KINDS = "MSLDWFGA"
 MESSAGES, WORK, NEWS = (frozenset({kind}) for kind in ("messages", "work", "news"))
+Parts = tuple[str, tuple[str, ...], bytes]
+_NOT_YET: Any = object()
 
 
 class Head(NamedTuple):
@@ -26,7 +27,6 @@ class Head(NamedTuple):
     token: int
 
 
-@dataclass(eq=False)  # not frozen: there are many of them, and that takes its time
 class FrameSeen:
     """A whole frame that a process gave to a pipe, or got out of it.
 
@@ -37,25 +37,35 @@ class FrameSeen:
         end: The name of the pipe's end; `pipe-7a` and `pipe-7b` are the two of one pipe.
         raw: The frame.
         manager: Whose pipe to the router it is; "" for another pipe.
+        parts: Kind, fields and payload, if it is a frame between the router and a manager.
+        head: The header, if it is a message's and can be read.
     """
 
-    t_ns: int
-    process: str
-    way: str
-    end: str
-    raw: bytes
-    manager: str = ""
+    __slots__ = (
+        "_arguments", "_work", "end", "event", "head", "manager", "parts", "process", "raw",
+        "t_ns", "way",
+    )  # fmt: skip
 
-    @cached_property
-    def event(self) -> str:
-        """What it is to the router or to a manager; "" for what is no message, nor should be one.
+    def __init__(
+        self, t_ns: int, process: str, way: str, end: str, raw: bytes, manager: str = ""
+    ) -> None:
+        self.t_ns = t_ns
+        self.process = process
+        self.way = way
+        self.end = end
+        self.raw = raw
+        self.manager = manager
+        self.parts, self.head = _taken_apart(raw)
+        self.event = self._meaning() if manager else ""
+        self._arguments = self._work = _NOT_YET
+
+    def _meaning(self) -> str:
+        """Return what it is to the router or to a manager; "" for what is, and should be, none.
 
         `given`: a manager has given a message to its pipe; `taken_in`: the router has got it out;
         `handed_on`: the router has given it to a manager's pipe; `arrived`: that has got it out.
         `quits`: the router has heard that a manager quits; `garbled`: it can not be understood.
         """
-        if not self.manager:
-            return ""
         is_routers = self.process == ROUTER
         if self.head is not None:
             if is_routers:
@@ -69,51 +79,58 @@ class FrameSeen:
         is_goodbye = self.parts[0] == "S" and self.parts[1][0] in ("quitting", "failed")
         return "quits" if is_goodbye else ""
 
-    @cached_property
-    def parts(self) -> tuple[str, tuple[str, ...], bytes] | None:
-        """Kind, fields and payload, if it is a frame between the router and a manager.
-
-        Taken apart here anew, so that a mistake of the code that is looked at is not made twice.
-        """
-        header, newline, payload = self.raw.partition(b"\n")
-        try:
-            kind, fields = header[:1].decode("ascii"), tuple(header[1:].decode().split("\t"))
-        except ValueError:
-            return None
-        return (kind, fields, payload) if newline and kind in KINDS else None
-
-    @cached_property
-    def head(self) -> Head | None:
-        """The header, if it is a message's and can be read."""
-        if self.parts is None or self.parts[0] != "M":
-            return None
-        try:
-            to, meth, sender, number, token = self.parts[1]
-            return Head(to, meth, sender, int(number), int(token))
-        except ValueError:
-            return None
-
-    @cached_property
+    @property
     def arguments(self) -> tuple[tuple, dict] | None:
         """What a message carries, if it can be unpickled."""
-        if self.parts is None:
-            return None
-        try:
-            args, kwargs = pickle.loads(self.parts[2])
-        except Exception:  # whatever an argument's own constructor raises
-            return None
-        fits = isinstance(args, tuple) and isinstance(kwargs, dict)
-        return (args, kwargs) if fits and all(isinstance(key, str) for key in kwargs) else None
+        if self._arguments is _NOT_YET:
+            self._arguments = None if self.parts is None else _arguments_in(self.parts[2])
+        return self._arguments
 
-    @cached_property
+    @property
     def work(self) -> Any:
         """The task or the result, if it is one of those between a worker and its manager."""
-        if self.raw[:1] != b"\x80":
-            return None
-        try:
-            return pickle.loads(self.raw)
-        except Exception:  # a fault has garbled it
-            return None
+        if self._work is _NOT_YET:
+            self._work = _work_in(self.raw) if self.raw[:1] == b"\x80" else None
+        return self._work
+
+
+@lru_cache(maxsize=512)  # the same bytes are seen four times on their way
+def _taken_apart(raw: bytes) -> tuple[Parts | None, Head | None]:
+    """Return a frame's parts, and a message's header.
+
+    Taken apart here anew, so that a mistake of the code that is looked at is not made twice.
+    """
+    header, newline, payload = raw.partition(b"\n")
+    try:
+        kind, fields = header[:1].decode("ascii"), tuple(header[1:].decode().split("\t"))
+    except ValueError:
+        return None, None
+    if not newline or kind not in KINDS:
+        return None, None
+    parts = (kind, fields, payload)
+    if kind != "M":
+        return parts, None
+    try:
+        to, meth, sender, number, token = fields
+        return parts, Head(to, meth, sender, int(number), int(token))
+    except ValueError:
+        return parts, None
+
+
+def _arguments_in(payload: bytes) -> tuple[tuple, dict] | None:
+    try:
+        args, kwargs = pickle.loads(payload)
+    except Exception:  # whatever an argument's own constructor raises
+        return None
+    fits = isinstance(args, tuple) and isinstance(kwargs, dict)
+    return (args, kwargs) if fits and all(isinstance(key, str) for key in kwargs) else None
+
+
+def _work_in(raw: bytes) -> Any:
+    try:
+        return pickle.loads(raw)
+    except Exception:  # a fault has garbled it
+        return None
 
 
 class Property:
@@ -123,6 +140,7 @@ class Property:
         world: The run.
 
     Attributes:
+        facts: What all properties need to know of the run.
         id: Its name in reports, as in `docs/properties.md`.
         title: What must hold, in a few words.
         sites: The sites whose steps it sees, before they take effect.
@@ -138,11 +156,7 @@ class Property:
 
     def __init__(self, world: "World") -> None:
         self.world = world
-
-    @property
-    def facts(self) -> "Facts":
-        """What all properties need to know of the run."""
-        return self.world.monitor.facts
+        self.facts: Facts = world.monitor.facts
 
     def step(self, step: Step) -> None:
         """See a step of one of `sites`."""

@@ -54,7 +54,9 @@ class Waitable:
 
 
 class Schedule(Protocol):
-    """Decides where a run deviates from first-in-first-out."""
+    """Decides where a run deviates from first-in-first-out, if it may at all."""
+
+    may_deviate: bool
 
     def preempt(self, process: str, site: str, hit: int, ready: "Collection[Task]") -> int | None:
         """Return which of the others that are ready runs first at this operation; None: nobody."""
@@ -171,7 +173,7 @@ class Kernel:
         self.trace.add(self.now_ns, task.name, site, obj, detail)
         if self.on_operation is not None:
             self.on_operation(task, site, hit, obj)
-        if self._ready:
+        if self._ready and self.schedule.may_deviate:
             choice = self.schedule.preempt(task.name, site, hit, self._ready)
             if choice is not None:
                 self._ready.rotate(-choice)

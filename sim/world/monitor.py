@@ -1,6 +1,6 @@
 """Shows a run to the properties that watch it, and collects what they say."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from sim.properties.base import FrameSeen, Property
@@ -37,7 +37,8 @@ class Monitor:
         self._properties = [make(world) for make in properties]
         for watcher in self._properties:
             for site in sorted(watcher.sites):
-                world.trace.observe(site, self._guarded(watcher))
+                world.trace.observe(site, watcher.step)
+        world.trace.on_error = self._step_failed
         self._frame_watchers = {
             kind: [p for p in self._properties if kind in p.sees]
             for kind in ("messages", "work", "news")
@@ -45,14 +46,12 @@ class Monitor:
         if any(self._frame_watchers.values()):
             world.machine.on_frame = self._on_frame
 
-    def _guarded(self, watcher: Property):  # type: ignore[no-untyped-def]
-        def look(step: Step) -> None:
-            try:
-                watcher.step(step)
-            except Exception as error:  # must not look like a manager's own mistake
-                self.broken(watcher, error)
-
-        return look
+    def _step_failed(self, observer: Callable[[Step], None], error: Exception) -> None:
+        """Take a property's own mistake for no mistake of the process whose step it looked at."""
+        watcher = getattr(observer, "__self__", None)
+        if not isinstance(watcher, Property):
+            raise error
+        self.broken(watcher, error)
 
     def _on_frame(self, way: str, end: str, raw: bytes) -> None:
         kernel = self._world.kernel

@@ -198,22 +198,23 @@ class VirtualRuntime(Runtime):
         self, readable: Iterable[Any], writable: Sequence[Any] = (), timeout_s: float | None = None
     ) -> set[Any]:
         """Wait until something happens, and return all that is ready."""
-        kernel = self._machine.kernel
         readers = [(source, _endpoint(source)) for source in readable]
         writers = [(source, _endpoint(source)) for source in writable]
         self._machine.operation("wait", "")
-
         found: set[Any] = set()
 
         def look() -> bool:
-            found.update(s for s, end in readers if end.is_readable)
-            found.update(s for s, end in writers if end.outgoing.is_writable)
+            for source, end in readers:
+                if end.is_readable:
+                    found.add(source)
+            for source, end in writers:
+                if end.outgoing.is_writable:
+                    found.add(source)
             return bool(found)
 
-        watched = [
-            end.incoming if isinstance(end, VirtualEndpoint) else end for _, end in readers
-        ] + [end.outgoing for _, end in writers]
-        kernel.wait_until(look, watched, timeout_s)
+        watched = [getattr(end, "incoming", end) for _, end in readers]
+        watched += [end.outgoing for _, end in writers]
+        self._machine.kernel.wait_until(look, watched, timeout_s)
         return found
 
     @property

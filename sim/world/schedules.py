@@ -38,10 +38,17 @@ class Chooser(Protocol):
 
 
 class Recorder:
-    """A schedule that follows a chooser and writes down every deviation."""
+    """A schedule that follows a chooser and writes down every deviation.
+
+    Attributes:
+        may_deviate: Whether the chooser has to be asked at all.
+    """
 
     def __init__(self, chooser: Chooser) -> None:
         self.deviations: list[Deviation] = []
+        self.may_deviate = type(chooser) is not Fifo
+        if isinstance(chooser, Replay):
+            self.may_deviate = bool(chooser.left)
         self._chooser = chooser
 
     @property

@@ -46,12 +46,16 @@ class Trace:
 
     Args:
         keep: Whether the steps themselves are kept; the hash needs none of them.
+
+    Attributes:
+        on_error: Called with an observer that has failed, and its error, instead of raising it.
     """
 
     def __init__(self, *, keep: bool = True) -> None:
         self.steps: list[Step] = []
         self.marks: list[Mark] = []
         self.count = 0
+        self.on_error: Callable[[Callable[[Step], None], Exception], None] | None = None
         self._keep = keep
         self._observers: dict[str, list[Callable[[Step], None]]] = {}
         self._hash = blake2b(digest_size=16)
@@ -67,7 +71,12 @@ class Trace:
             if self._keep:
                 self.steps.append(step)
             for observe in observers or ():
-                observe(step)
+                try:
+                    observe(step)
+                except Exception as error:
+                    if self.on_error is None:
+                        raise
+                    self.on_error(observe, error)
         if len(self._batch) >= _BATCH:
             self._flush()
 
