@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import FrameType
 from typing import Any
 
@@ -20,6 +20,7 @@ from magscope.runtime.os_sync import WORDS, OsEvent, OsLock, OsValue, Turns, Wor
 from magscope.runtime.process import RuntimeProcess
 
 _ENVIRONMENT = "MAGSCOPE_SESSION"
+_HELD_BACK = (signal.SIGTERM, signal.SIGINT)
 
 
 class SessionFiles:
@@ -84,6 +85,8 @@ class OsRuntime(Runtime):
         self._waker = os_pipe.Waker()
         self._singletons: dict[Any, Any] = {}
         atexit.register(self._leave_nothing, os.getpid())
+        if sys.platform != "win32":
+            os.register_at_fork(after_in_child=_hear_signals)
 
     @property
     def session(self) -> str:
@@ -201,7 +204,8 @@ class OsRuntime(Runtime):
     def start(self, process: RuntimeProcess) -> None:
         """Start a process and close, on this side, the pipe ends that are its own."""
         process._session = self.session  # noqa: SLF001 - the seam's two halves
-        multiprocessing.Process.start(process)
+        with _undisturbed() if self.children_inherit else nullcontext():
+            multiprocessing.Process.start(process)
         if sys.platform == "linux" and process.pid is not None:
             process.watch(os.pidfd_open(process.pid))
         for end in process.own_ends():
@@ -290,6 +294,24 @@ def _leaver() -> Callable[[int, FrameType | None], None]:
         sys.exit(128 + signal.SIGTERM)
 
     return leave
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hold signals back while a process is forked.
+
+    Libraries hook into a fork. What a handler raises in such a hook goes nowhere: a request to
+    terminate would be lost, and a lock of the library's might be left locked.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_BACK)
+    try:
+        yield  # in the forked child, this has no end: see `_hear_signals`
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _hear_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_BACK)
 
 
 def _leave_at_once(*_: object) -> None:
