@@ -398,8 +398,9 @@ class VideoProcessorManager(ManagerProcessBase):
         for force in ("", "terminated", "killed"):
             self._wait_for(EXIT_S if force else LEAVE_S, lambda: not self._hands)
             for hand in self._hands if force else ():
-                hand.force = force
-                (hand.worker.kill if force == "killed" else hand.worker.terminate)()
+                if hand.worker.is_alive():  # a dead one may wait for the flag, to be buried
+                    hand.force = force
+                    (hand.worker.kill if force == "killed" else hand.worker.terminate)()
         self._wait_for(EXIT_S, lambda: not self._hands)
 
     def _wait_for(self, seconds: float, is_done: Any) -> None:
