@@ -1,6 +1,7 @@
 """A trace told in a few lines: what went wrong, what it led to, how it ended."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from sim.world.trace import Step
 
@@ -8,6 +9,8 @@ LINES = 20
 
 _WEIGHT = {
     "fault": 10,
+    "note.does": 10,
+    "interrupt": 10,
     "note.error": 8,
     "process.kill": 7,
     "process.terminate": 7,
@@ -18,28 +21,69 @@ _WEIGHT = {
     "note.info": 2,
     "process.start": 1,
 }
+_CAUSE = 10
+_VERBS = {"process.kill": "kills", "process.terminate": "terminates", "process.start": "starts"}
+_ENDS = {
+    "0": ("ends", "end"),
+    "-9": ("is dead (SIGKILL)", "are dead (SIGKILL)"),
+    "-15": ("is dead (SIGTERM)", "are dead (SIGTERM)"),
+}
+_NAMED = 3  # so many names stand in a line
+
+
+@dataclass
+class _Event:
+    """A step, or several that say the same of several processes at the same moment."""
+
+    index: int
+    step: Step
+    weight: int
+    names: list[str] = field(default_factory=list)
 
 
 def story(steps: Iterable[Step], violations: Sequence[str] = (), *, lines: int = LINES) -> str:
     """Return the lines that matter most, in order, and what was violated.
 
-    What is said of the same process twice is told once; of what matters equally, what is nearest
-    to a fault, or else to the end, is told.
+    What several processes do in the same moment is one line. What is said of the same process twice
+    is told once; of what matters equally, what is nearest to a cause, or else to the end, is told.
 
     Args:
         steps: A whole trace.
         violations: What went wrong.
         lines: How many lines at most, the violations included.
     """
-    told = [(i, step, weight) for i, step in enumerate(steps) if (weight := _weight(step))]
-    told = _without_repeats(told)
+    told = _events(steps)
     endings = [_ending(violation) for violation in violations[:3]]
     room = max(lines - len(endings), 1)
     if len(told) > room:
-        anchors = [i for i, _, weight in told if weight == _WEIGHT["fault"]] or [told[-1][0]]
-        ranked = sorted(told, key=lambda t: (-t[2], min(abs(t[0] - a) for a in anchors), t[0]))
-        told = sorted(ranked[:room], key=lambda t: t[0])
-    return "\n".join([*(_line(step) for _, step, _ in told), *endings])
+        anchors = [event.index for event in told if event.weight == _CAUSE] or [told[-1].index]
+        ranked = sorted(
+            told, key=lambda e: (-e.weight, min(abs(e.index - a) for a in anchors), e.index)
+        )
+        told = sorted(ranked[:room], key=lambda event: event.index)
+    return "\n".join([*map(_line, told), *endings])
+
+
+def _events(steps: Iterable[Step]) -> list[_Event]:
+    """Return what is worth telling, each thing once, with what belongs together put together."""
+    events: dict[tuple, _Event] = {}
+    seen = set()
+    for index, step in enumerate(steps):
+        weight = _weight(step)
+        said = (step.process, step.site, step.object, step.detail)
+        if not weight or said in seen:
+            continue
+        seen.add(said)
+        moment = (step.t_ns, step.site)
+        if step.site in _VERBS:
+            key, name = (*moment, step.process), step.object
+        elif step.site in ("note.state", "process.end"):
+            key, name = (*moment, step.detail), step.process
+        else:
+            key, name = (*moment, *said), step.process
+        event = events.setdefault(key, _Event(index, step, weight))
+        event.names.append(name)
+    return list(events.values())
 
 
 def _weight(step: Step) -> int:
@@ -50,33 +94,34 @@ def _weight(step: Step) -> int:
     return _WEIGHT.get(step.site, 0)
 
 
-def _without_repeats(told: list[tuple[int, Step, int]]) -> list[tuple[int, Step, int]]:
-    seen = set()
-    kept = []
-    for i, step, weight in told:
-        said = (step.process, step.site, step.object, step.detail)
-        if said not in seen:
-            seen.add(said)
-            kept.append((i, step, weight))
-    return kept
+def _line(event: _Event) -> str:
+    step = event.step
+    who = step.process if step.site in _VERBS else _together(event.names)
+    return f"{step.t_ns / 1e9:10.4f} s  {who:22}  {_words(event)}"
 
 
-def _line(step: Step) -> str:
-    return f"{step.t_ns / 1e9:10.4f} s  {step.process:22}  {_words(step)}"
+def _together(names: Sequence[str]) -> str:
+    if len(names) <= _NAMED:
+        return ", ".join(names)
+    return f"{', '.join(names[: _NAMED - 1])} and {len(names) - _NAMED + 1} more"
 
 
-def _words(step: Step) -> str:
+def _words(event: _Event) -> str:
+    step = event.step
     if step.site.startswith("fault."):
         return f"FAULT: {step.detail}"
+    if step.site == "note.does":
+        return f"ACTION: {step.detail.partition(': ')[2]}"
+    if step.site == "interrupt":
+        return "ACTION: Ctrl-C is pressed"
     if step.site.startswith("note."):
         topic = step.site.removeprefix("note.")
         prefix = {"flag": "the flag is ", "state": "", "info": ""}.get(topic, f"{topic}: ")
         return prefix + step.detail
     if step.site == "process.end":
-        how = {"0": "ends", "-9": "is dead (SIGKILL)", "-15": "is dead (SIGTERM)"}
-        return how.get(step.detail, f"ends with exit code {step.detail}")
-    verb = step.site.removeprefix("process.")
-    return {"kill": "kills", "terminate": "terminates", "start": "starts"}[verb] + f" {step.object}"
+        one, several = _ENDS.get(step.detail, (f"ends with exit code {step.detail}",) * 2)
+        return one if len(event.names) == 1 else several
+    return f"{_VERBS[step.site]} {_together(event.names)}"
 
 
 def _ending(violation: str) -> str:

@@ -150,6 +150,25 @@ def test_a_story_has_at_most_twenty_lines_and_keeps_fault_error_and_end():
     assert told[-1].strip() == "VIOLATED: S1: x still runs"
 
 
+def test_a_story_tells_in_one_line_what_several_do_in_one_moment_and_what_a_probe_does():
+    names = ["CameraManager", "focus", "ScriptManager", "BeadLockManager"]
+    steps = [Step(1, name, "note.state", "", "running") for name in names]
+    steps.append(Step(2, "Probe-1", "note.does", "", "stall: Probe-1 does not read for 1 s"))
+    steps.append(Step(2, "MagScope", "interrupt", "MagScope", ""))
+    steps += [Step(3, "MagScope", "process.kill", name, "") for name in names]
+    steps += [Step(3, name, "process.end", name, "-9") for name in names[:2]]
+    steps.append(Step(4, "focus", "process.end", "focus", "0"))
+    told = [line[14:] for line in story(steps).splitlines()]
+    assert told == [
+        "CameraManager, focus and 2 more  running",
+        "Probe-1                 ACTION: Probe-1 does not read for 1 s",
+        "MagScope                ACTION: Ctrl-C is pressed",
+        "MagScope                kills CameraManager, focus and 2 more",
+        "CameraManager, focus    are dead (SIGKILL)",
+        "focus                   ends",
+    ]
+
+
 def test_a_trace_hash_changes_with_any_part_of_any_step():
     def hashed(*step):
         trace = Trace(keep=False)
