@@ -74,14 +74,12 @@ def _events(steps: Iterable[Step]) -> list[_Event]:
         if not weight or said in seen:
             continue
         seen.add(said)
-        moment = (step.t_ns, step.site)
+        in_common, name = said, step.process
         if step.site in _VERBS:
-            key, name = (*moment, step.process), step.object
+            in_common, name = (step.process, step.site, "", ""), step.object
         elif step.site in ("note.state", "process.end"):
-            key, name = (*moment, step.detail), step.process
-        else:
-            key, name = (*moment, *said), step.process
-        event = events.setdefault(key, _Event(index, step, weight))
+            in_common = ("", step.site, "", step.detail)
+        event = events.setdefault((step.t_ns, *in_common), _Event(index, step, weight))
         event.names.append(name)
     return list(events.values())
 
