@@ -1,6 +1,7 @@
 """B1, B4 and B5: every frame is accounted for, every count within its bounds, no lock stuck."""
 # ruff: noqa: ARG002 - a hook takes all that is told
 
+from mmap import mmap
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 FULL_S = 2.2  # until a full buffer is purged
 STUCK_S = 2.0
+NEXT_ROWS = 64  # that are looked at before they are overwritten
 _HEADER_BYTES = 128
 
 
@@ -166,7 +168,8 @@ class Bounds(Property):
         super().__init__(world)
         self._counts: dict[str, dict[str, int]] = {}
         self._before: dict[str, int] = {}
-        self._rows_crc: int | None = None
+        self._next_rows: int | None = None
+        self._tracks: mmap | None = None
 
     def step(self, step: Step) -> None:
         """Judge a count that is about to be stored."""
@@ -224,29 +227,34 @@ class Bounds(Property):
                 f"{counts.get('claimed', 0)} had been claimed. What is overwritten must be "
                 "said before, or a reader takes half of it for whole."
             )
-        if name == "TracksBuffer":
-            self._see_claim(step, word)
+        if name == "TracksBuffer" and word in ("claimed", "written"):
+            self._see_claim(step, word, counts)
 
-    def _see_claim(self, step: Step, word: str) -> None:
-        """See that no row is overwritten before that was said."""
-        memory = next(
-            (
-                memory
-                for (session, name), memory in self.world.machine.memory.items()
-                if name == "TracksBuffer"
-                and self.world.machine.sessions.get(session) is self.world.router
-            ),
-            None,
-        )
-        if memory is None:
+    def _see_claim(self, step: Step, word: str, counts: dict[str, int]) -> None:
+        """See that no row is overwritten before that was said: none of those that come next."""
+        if word == "written":
+            self._next_rows = self._checksum(counts)
             return
-        present = crc32(memoryview(memory)[_HEADER_BYTES:])
-        if word == "claimed" and self._rows_crc not in (None, present):
+        if self._next_rows is not None and self._next_rows != self._checksum(counts):
             self.violate(
                 f"{step.process} overwrites rows of {step.object} before it has said which. If it "
                 "dies now, half of what it wrote is read as whole."
             )
-        self._rows_crc = present
+        self._next_rows = None  # who dies now may have written some of them
+
+    def _checksum(self, counts: dict[str, int]) -> int | None:
+        """Return a checksum of the rows that are the next to be overwritten."""
+        if self._tracks is None:
+            machine = self.world.machine
+            for (session, name), memory in machine.memory.items():
+                if name == "TracksBuffer" and machine.sessions.get(session) is self.world.router:
+                    self._tracks = memory
+        if self._tracks is None:
+            return None
+        rows, size = counts["rows"], 8 * counts["columns"]
+        first = counts.get("written", 0) % rows
+        data = memoryview(self._tracks)[_HEADER_BYTES:]
+        return crc32(data[first * size : min(first + NEXT_ROWS, rows) * size])
 
 
 class NoStuckLock(Property):

@@ -42,7 +42,7 @@ class Machine:
         self.pids = itertools.count(1)
         self.processes: dict[int, VirtualProcess] = {}
         self.memory: dict[tuple[str, str], mmap.mmap] = {}
-        self.allocated = 0
+        self._blocks: list[mmap.mmap] = []
         self.sessions: dict[str, VirtualProcess] = {}
         self.living = 0
         self.crashes: list[tuple[str, str]] = []
@@ -151,7 +151,14 @@ class Machine:
         for process in self.processes.values():
             process.__dict__.pop("being", None)
         self._handed.clear()
-        self.kernel.forget(self.allocated)
+        self.kernel.forget(sum(len(block) for block in self._blocks if not _is_given_back(block)))
+        self._blocks.clear()
+
+    def allocate(self, size: int) -> mmap.mmap:
+        """Return memory that no name stands for yet: zeroed, and nothing until it is touched."""
+        block = mmap.mmap(-1, size)
+        self._blocks.append(block)
+        return block
 
     def keep(self, thing: Any) -> Any:
         """Remember a thing that may be handed to other processes, by its name."""
@@ -183,3 +190,14 @@ class Machine:
             thing.hold(child.pid)
             child.ends[thing] = None
         return thing
+
+
+def _is_given_back(block: mmap.mmap) -> bool:
+    """Give memory back at once, though arrays may still view it; False where that can not be."""
+    try:
+        block.close()
+    except BufferError:
+        if not hasattr(mmap, "MADV_REMOVE"):
+            return False
+        block.madvise(mmap.MADV_REMOVE)
+    return True

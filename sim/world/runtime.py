@@ -1,6 +1,5 @@
 """The seam that managers see, in a world: each process has its own view of the computer."""
 
-import mmap
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -186,12 +185,11 @@ class VirtualRuntime(Runtime):
             raise FileExistsError(f"there is a shared memory {name!r} already")
         else:
             try:
-                machine.memory[key] = mmap.mmap(-1, size)  # zeroed; nothing until it is touched
+                machine.memory[key] = machine.allocate(size)
             except OSError as error:
                 raise MemoryError(
                     f"no room for {size / 1e6:.1f} MB of shared memory for {name}"
                 ) from error
-            machine.allocated += size
         return VirtualMemory(machine, self._process, key, machine.memory[key])
 
     def wait(
