@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from hal.clock import NS_PER_S
 from magscope.recording.check import problems_of_recording
-from sim.faults import CameraDuplicate
+from sim.faults import CameraDuplicate, Duplicate
 from sim.faults.disks import DiskFault, TornWrite
 from sim.properties.base import MESSAGES, WORK, FrameSeen, Head, Property
 from sim.properties.facts import RECORDER, VIDEO, WORKER
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sim.world.world import World
 
-RESUMED_S = 0.5
+RESUMED_S = 0.2
 _FIELDS, _SLOTS, _WORD_BYTES = 8, 3, 8
 _RECORD_BYTES = _WORD_BYTES + _SLOTS * _FIELDS * _WORD_BYTES
 _IS_RECORDING, _ROWS_SAVED = 1, 2
@@ -119,6 +119,8 @@ class OnDisk(RouterWatch):
         record = self.world.record
         if record is None or not record.is_dir() or not self.facts.managers:
             return
+        if not self.world.has_ended:
+            return  # who hangs for good has its files open
         saved = self._board.read(RECORDER, _ROWS_SAVED)
         lost = self._numbered - self._obeyed
         if self._has_trouble():
@@ -127,7 +129,7 @@ class OnDisk(RouterWatch):
             name, _, what = problem.partition(": ")
             if what.endswith("was left half written") and self._has_trouble():
                 continue
-            if what.endswith("saved twice") and self._camera_repeats():
+            if what.endswith("twice") and self._comes_twice():
                 continue
             acknowledged = "were reported as saved" in what and name == "F3"
             self.world.monitor.report(
@@ -135,9 +137,10 @@ class OnDisk(RouterWatch):
                 "What was reported as saved must be there, once, and be readable after any kill."
             )
 
-    def _camera_repeats(self) -> bool:
-        """Whether the camera itself has delivered a frame twice."""
-        return any(isinstance(f, CameraDuplicate) for f in self.world.injector.struck)
+    def _comes_twice(self) -> bool:
+        """Whether the camera has delivered a frame twice, or a pipe a message."""
+        twice = (CameraDuplicate, Duplicate)
+        return any(isinstance(f, twice) for f in self.world.injector.struck)
 
     def _has_trouble(self) -> bool:
         """Whether a fault has struck the recording itself, or who looks after it at the end."""
@@ -150,12 +153,13 @@ class OnDisk(RouterWatch):
 class DiskStopsRecordingOnly(Property):
     """F2: a disk that is full or gone stops the recording, with an error, and nothing else.
 
-    When recording is switched on again, and the disk is well, it goes on.
+    When it has said so it does not record, and says that it does not; when recording is switched on
+    again, and the disk is well, it goes on.
     """
 
     id = "F2"
     title = "a full disk stops the recording, and nothing else"
-    sites = frozenset({"process.end", "note.message", "wait", "memory.attach"})
+    sites = frozenset({"process.end", "note.message", "note.error", "wait", "memory.attach"})
     sees = MESSAGES
 
     def __init__(self, world: "World") -> None:
@@ -163,6 +167,7 @@ class DiskStopsRecordingOnly(Property):
         self._board = Board(world)
         self._switches: dict[tuple[str, int], bool] = {}
         self._on_ns: int | None = None
+        self._has_stopped = False
 
     def frame(self, frame: FrameSeen) -> None:
         """See a request to switch recording on or off come in."""
@@ -180,13 +185,20 @@ class DiskStopsRecordingOnly(Property):
                 self._board.look()
         elif step.site == "process.end":
             self._ends(step)
+        elif step.site == "note.error":
+            self._has_stopped = self._has_stopped or step.detail.startswith("recording stopped")
         elif step.site == "note.message":
             meth, number, sender = called(step.detail)
+            if meth.startswith("set_acquisition_dir"):
+                self._has_stopped = False
             if meth == "set_acquisition_dir_on":
                 is_on = self._switches.get((sender, number), False)
                 self._on_ns = step.t_ns if is_on and self.world.record is not None else None
             elif meth in ("set_acquisition_dir", "quit"):
                 self._on_ns = None
+        elif self._has_stopped:
+            self._has_stopped = False
+            self._is_off()
         elif self._on_ns is not None:
             self._is_on_again()
 
@@ -199,6 +211,13 @@ class DiskStopsRecordingOnly(Property):
             self.violate(
                 "The recording manager ended with an exception after an error of the disk. The "
                 "disk must stop the recording, with a clear error, and never the session."
+            )
+
+    def _is_off(self) -> None:
+        if self._board.read(RECORDER, _IS_RECORDING):
+            self.violate(
+                "The recording manager has said that it stopped recording, and shows that it "
+                "records. Whoever looks at the display must see that nothing is saved any more."
             )
 
     def _is_on_again(self) -> None:

@@ -75,7 +75,7 @@ class NothingLost(RouterWatch):
 
     def _is_excused(self, end: str) -> bool:
         """Whether a fault has changed what is in a pipe, or cut short who writes or reads there."""
-        tampered, raising = self.facts.tampered_ns, self.facts.raising
+        tampered, raising = self.facts.tampered_ns, self.facts.raising | self.facts.terminated
         if end in tampered or _other(end) in tampered:
             return True
         manager = self.facts.manager_of(end)
@@ -256,7 +256,7 @@ class NothingLost(RouterWatch):
             process, unread = self.facts.process(name), len(self._links.get(end, ()))
             if process is None or process.exitcode is None or self._is_excused(end):
                 continue
-            if process.exitcode < 0 or self.facts.is_full(name):
+            if (process.exitcode < 0 and self._waiting_with(name)) or self.facts.is_full(name):
                 unread -= 1  # the last may have left in part only
             if unread > 0:
                 self.violate(
@@ -274,8 +274,9 @@ class NothingLost(RouterWatch):
 class NobodyBlocks(RouterWatch):
     """R2: while somebody hangs or does not read, a message between two probes takes 100 ms at most.
 
-    A fault's effect on anything is excused until it ends, but for one on a third process: its
-    hanging must not be felt by these two.
+    And the router takes what anybody has given to its pipe within that time. A fault's effect on
+    anything is excused until it ends, but for one on a third process: its hanging must not be felt
+    by these two.
     """
 
     id = "R2"
@@ -285,10 +286,13 @@ class NobodyBlocks(RouterWatch):
     def __init__(self, world: "World") -> None:
         super().__init__(world)
         self._under_way: dict[tuple[str, int, str], tuple[int, str]] = {}
+        self._in_pipe: dict[tuple[str, int], int] = {}
 
     def given(self, sender: str, head: Head, frame: FrameSeen) -> None:
         """Take down when a message set out."""
         said = self.facts.said
+        if said.get(sender) == "running":
+            self._in_pipe[sender, head.number] = frame.t_ns
         if not sender.startswith("Probe") or self.facts.session_ends_ns is not None:
             return
         for to in self.facts.addressed(head.to):
@@ -298,6 +302,19 @@ class NobodyBlocks(RouterWatch):
                 and said.get(sender) == said.get(to) == "running"
             ):
                 self._under_way[head.sender, head.number, to] = (frame.t_ns, head.meth)
+
+    def taken_in(self, source: str, head: Head, frame: FrameSeen) -> None:
+        """See how long a message was in the pipe to the router."""
+        given_ns = self._in_pipe.pop((source, head.number), None)
+        if given_ns is None or not self.router_is_sound:
+            return
+        late_s = (frame.t_ns - max(given_ns, self._disturbed_ns(source))) / NS_PER_S
+        if late_s > LATENCY_S and not self.facts.is_stalled(source, given_ns):
+            self.violate(
+                f"{head.meth}, message {head.number} of {source}, was in its pipe for {late_s:.2f} "
+                "s before the router took it in, though nothing was the matter with either. The "
+                f"router takes in what comes within {LATENCY_S:g} s, whatever the receivers do."
+            )
 
     def arrived(self, to: str, head: Head, frame: FrameSeen) -> None:
         """See how long a message was under way."""
@@ -331,7 +348,7 @@ class NobodyBlocks(RouterWatch):
         late_s = (self.facts.now_ns - max(began_ns, self._disturbed_ns(sender, to))) / NS_PER_S
         stalled = self.facts.is_stalled(to, began_ns) or self.facts.is_stalled(sender, began_ns)
         both_live = self.facts.is_alive(to) and self.facts.is_alive(sender)
-        if late_s > LATENCY_S and not stalled and both_live:
+        if late_s > LATENCY_S and not stalled and both_live and self.router_is_sound:
             self.violate(
                 f"{meth}, message {number} of {sender}, had not reached {to} after {late_s:.2f} s, "
                 "though nothing was the matter with either. A message between two managers takes "

@@ -1,7 +1,7 @@
 """S1, S2 and S4: however a session ends, it ends, once, and within its bounds."""
 # ruff: noqa: ARG002 - a hook takes all that is told
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hal.clock import NS_PER_S
 from sim.properties.base import FrameSeen, Head, Property
@@ -147,7 +147,7 @@ class Ends(RouterWatch):
         late_s = (self.facts.now_ns - max(told_ns, self.facts.disturbed_ns({who}))) / NS_PER_S
         manager = self.facts.managers[who]
         if (
-            late_s > HEARD_S
+            late_s > OBEYED_S
             and not manager.holds_device
             and not self.facts.is_stalled(who, told_ns)
         ):
@@ -162,14 +162,19 @@ class QuitsOnce(Property):
 
     id = "S2"
     title = "each manager quits once"
-    sites = frozenset({"note.state"})
+    sites = frozenset({"note.state", "process.enter"})
 
     def __init__(self, world: "World") -> None:
         super().__init__(world)
         self._left: set[str] = set()
+        self._shut: set[str] = set()
 
     def step(self, step: Step) -> None:
-        """See who says that it quits."""
+        """See who says that it quits, and be told who shuts down."""
+        if step.site == "process.enter":
+            if step.process in self.facts.managers:
+                self._tell_of_shutdown(step.process)
+            return
         if step.detail == "running":
             return
         if step.process in self._left:
@@ -178,6 +183,21 @@ class QuitsOnce(Property):
                 "A manager quits, and a session ends, once, however often that is asked for."
             )
         self._left.add(step.process)
+
+    def _tell_of_shutdown(self, who: str) -> None:
+        being: Any = self.world.machine.running.being
+        shutdown = being.shutdown
+
+        def told() -> None:
+            if who in self._shut:
+                self.violate(
+                    f"{who} shut down though it had done so before. A manager closes what it has "
+                    "once, whatever comes while it does."
+                )
+            self._shut.add(who)
+            shutdown()
+
+        being.shutdown = told
 
     def at_end(self) -> None:
         """See that the router, if it ended in order, has ended the session."""
