@@ -52,6 +52,7 @@ class Facts:
     Attributes:
         said: The newest state that each manager has said of itself, by its name.
         said_ns: When it said so.
+        ran: The managers that have said that they are up.
         session_ends_ns: When the router began to end the session; None before.
         asked_ns: When somebody first gave cause for the session to end; None before.
         asked_by: Who that was, and how, in words.
@@ -67,6 +68,7 @@ class Facts:
         self.world = world
         self.said: dict[str, str] = {}
         self.said_ns: dict[str, int] = {}
+        self.ran: set[str] = set()
         self.session_ends_ns: int | None = None
         self.asked_ns: int | None = None
         self.asked_by = ""
@@ -172,7 +174,9 @@ class Facts:
                 self.ask("the router began to end the session")
                 return
             self.said[step.process], self.said_ns[step.process] = step.detail, step.t_ns
-            if step.detail != "running":
+            if step.detail == "running":
+                self.ran.add(step.process)
+            else:
                 self.ask(f"{step.process} said that it was {step.detail}")
         elif step.site == "pipe.tampered":
             self.tampered_ns[step.object] = step.t_ns

@@ -74,7 +74,7 @@ class Ends(RouterWatch):
         """See that nobody is made to end who would have quit if only told to."""
         facts = self.facts
         manager = facts.managers.get(whom)
-        if manager is None or whom == VIDEO or facts.said.get(whom) is None or facts.raising:
+        if manager is None or whom == VIDEO or whom not in facts.ran or facts.raising:
             return  # the video processor may still be busy with a worker that hangs
         since_ns = facts.session_ends_ns or facts.now_ns
         is_sound = facts.disturbed_ns({whom, ROUTER}) < since_ns and not facts.tampered_ns
