@@ -17,7 +17,7 @@ _EVERYBODY = "ManagerProcessBase"
 _QUITTERS = (
     CAMERA, POOL, RECORDER, "BeadLockManager", "ZLutManager", "ScriptManager", "Probe-2",
 )  # fmt: skip
-_HEAPS = ((300, 1), (100, 1000), (100, 10_000), (3, 60_000), (1, 200_000))
+_HEAPS = ((300, 1), (100, 10_000), (5, 60_000), (1, 400_000), (3, 150_000))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 # ruff: noqa: ARG002 - a hook takes all that is told
 
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
 from hal.clock import NS_PER_S
@@ -57,12 +57,16 @@ class NothingLost(RouterWatch):
         self._handed: dict[str, set[tuple[str, int, int]]] = {}
         self._arrived: dict[str, deque[tuple[str, int, str]]] = {}
         self._reports = 0
+        self._last: dict[str, Head | None] = {}
+        self._cut: dict[str, Head] = {}
 
     def frame(self, frame: FrameSeen) -> None:
         """See that what comes out of a pipe is what went into it, in order."""
         content = crc32(frame.raw)
         if frame.way == "send":
             self._links.setdefault(frame.end, deque()).append(content)
+            if frame.process == ROUTER and frame.manager:
+                self._last[frame.manager] = frame.head
         else:
             sent = self._links.setdefault(_other(frame.end), deque())
             if (not sent or sent.popleft() != content) and not self._is_excused(frame.end):
@@ -167,6 +171,9 @@ class NothingLost(RouterWatch):
     def _reported(self, lost: Undelivered) -> None:
         if lost.sender == ROUTER or not self.router_is_sound:
             return
+        cut = self._cut.get(lost.to)
+        if cut is not None and (cut.sender, cut.number) == (lost.sender, lost.number):
+            del self._cut[lost.to]
         queue = self._due.get(lost.to, deque())
         for due in queue:
             if (due.sender, due.number) == (lost.sender, lost.number):
@@ -193,6 +200,7 @@ class NothingLost(RouterWatch):
     def _ended(self, step: Step) -> None:
         """See that a manager which ended in order has left nothing unsaid."""
         who = step.process
+        self._see_what_is_cut(who)
         in_order = step.detail in ("0", "1") and who in self.facts.managers
         if not in_order or self.world.router.exitcode is not None or who in self.facts.raising:
             return
@@ -202,6 +210,16 @@ class NothingLost(RouterWatch):
                 f"{who} ended with {waiting} frames that it had not got into its pipe, though the "
                 "router was there to take them. Who quits must wait until all it said has left."
             )
+
+    def _see_what_is_cut(self, who: str) -> None:
+        """Take down a message of which a part is in the pipe of a manager that ends."""
+        session: Any = self.world.scope and self.world.scope.session
+        peers = () if session is None else session.peers
+        for peer in peers:
+            head = self._last.get(who)
+            is_cut = peer.name == who and not peer.channel.end.is_flushed
+            if is_cut and head is not None and head.sender != ROUTER:
+                self._cut[who] = head
 
     def _obeyed(self, step: Step) -> None:
         if self.facts.said.get(step.process, "running") != "running":
@@ -241,6 +259,12 @@ class NothingLost(RouterWatch):
                 if due.must:
                     self._lost(to, due, "was neither handed on nor reported by the end")
                     return
+        for to, head in self._cut.items():
+            if not self._is_excused(self.facts.managers[to].resources.end.name):  # type: ignore[attr-defined]
+                self.violate(
+                    f"Message {head.number} of {head.sender} had left for {to} in part when that "
+                    "ended, and was not reported. What does not arrive whole has not arrived."
+                )
         self._see_what_was_not_read()
         report = self.world.report
         if report is not None and report.undelivered != self._reports:

@@ -88,6 +88,14 @@ class Ends(RouterWatch):
         """See who has not ended, or was late."""
         self._judge()
         still = [p.name for p in self.world.machine.processes.values() if p.exitcode is None]
+        report = self.world.report
+        known = {process.name for process in report.processes} if report is not None else set()
+        if self.world.router.exitcode == 0 and known & set(still) and not self._is_told_off:
+            self._is_told_off = True
+            self.violate(
+                f"The router has ended in order, and {', '.join(still)} still ran, of which it "
+                "knew. However long somebody hangs, a session ends when nobody is left."
+            )
         if still and self._base() == 0 and not self._is_told_off:
             self.violate(
                 f"{', '.join(still)} still ran at the end, though nobody had been asked to. "

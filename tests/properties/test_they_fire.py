@@ -9,6 +9,7 @@ import sim.properties.refusals
 from hal.motor import Motor
 from magscope.beadlock import BeadLockManager
 from magscope.camera import CameraManager
+from magscope.channel import Channel
 from magscope.datatypes import VideoBuffer
 from magscope.devices import DeviceHolder
 from magscope.flag import PoolFlag
@@ -25,6 +26,7 @@ from magscope.utils import PoolVideoFlag
 from magscope.videoprocessing import VideoProcessorManager
 from magscope.videowork import StackProcessor
 from magscope.videoworker import VideoWorker
+from magscope.workers import WorkerRoll
 from sim.faults import Crash, DiskFull, Hang, Raise
 from sim.properties import ALL
 from sim.world.machine import VirtualRuntime
@@ -631,3 +633,24 @@ def test_c1_a_script_that_is_paused_and_goes_on(broken):
 def test_c1_a_script_that_stands_still(broken):
     broken(ScriptManager, "do_main_loop", lambda _: lambda _self: None)
     assert "had not carried out" in only("StepsInOrder", script=SCRIPT, actions=PINGS)[0]
+
+
+def test_r1_a_message_of_which_a_part_has_left(broken):
+    def make(break_off):
+        def forgetful(self):
+            self._leaving = None
+            return break_off(self)
+
+        return forgetful
+
+    broken(Channel, "break_off", make)
+    faults = [Hang("Probe-2", at_s=0.1), Crash("Probe-2", at_s=0.2)]
+    flood = Action(0.15, "Probe-1", "flood", "Probe-2", "hear", (1, "x" * 400_000))
+    said = only("NothingLost", faults=faults, actions=[flood, *PINGS])
+    assert "had left for Probe-2 in part" in said[0]
+
+
+def test_s1_a_worker_that_hangs_and_that_nobody_ends(broken):
+    broken(WorkerRoll, "orphan", lambda _: lambda *_: None)
+    faults = [Hang("VideoWorker-1", at_s=0.1), Crash("VideoProcessorManager", at_s=0.2)]
+    assert "VideoWorker-1 still ran, of which it knew" in only("Ends", faults=faults)[0]
