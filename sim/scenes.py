@@ -134,6 +134,11 @@ def _waits_for_the_dead(bits: Chance, stage: Stage) -> Scene:
     actions = [flood, *((talk, back) if bits.below(2) else ())]
     if how == 2:
         actions.append(Action(end_s, "Probe-1", "send", who, "quit"))
+    if bits.below(4) == 0:  # a fork still has copies of others' pipes, which so do not end
+        keeps = _one_of(bits, ("Probe-3", "ScriptManager", *stage.workers))
+        late_s = _one_of(bits, (1.0, 2.5))
+        faults = (*faults, Hang(keeps, site="process.enter", for_s=late_s))
+        actions += [back] if keeps == "Probe-3" and back not in actions else []
     if who == "Probe-2":  # which is there only if it does something
         actions.append(Action(at_s, "Probe-2", "send", "Probe-1", "hear"))
     return Scene(tuple(actions), faults)
