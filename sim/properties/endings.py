@@ -317,7 +317,10 @@ class Escaped(Property):
 
     def _judge(self, who: str, text: str) -> None:
         # Who is late at the end of a session whose router is dead finds its memory removed.
-        is_swept = _NO_MEMORY in text and self.world.router.exitcode is not None
+        # So does who is told to quit while it starts, and whose quitting a fault has broken.
+        facts = self.facts
+        is_broken = who in facts.raising and who not in facts.ran
+        is_swept = _NO_MEMORY in text and (self.world.router.exitcode is not None or is_broken)
         if not (self.world.injector.explains(text) or _TOLD_TO_FAIL in text or is_swept):
             self._report(who, text.strip().splitlines()[-1] + f" ({text.splitlines()[0][:120]})")
 
