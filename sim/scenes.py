@@ -265,7 +265,7 @@ _SCENES: tuple[Callable[[Chance, Stage], Scene], ...] = (
 )  # fmt: skip
 _RECORDED: tuple[Callable[[Chance, Stage], Scene], ...] = (
     _switched_meanwhile, _switched_meanwhile, _killed_while_it_writes, _killed_while_it_writes,
-    _disk_gives_out,
+    _disk_gives_out, _disk_gives_out,
 )  # fmt: skip
 _SWITCHES: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("set_acquisition_dir_on", (False, True)),

@@ -73,7 +73,7 @@ def draw(seed: int, strategy: str = "portfolio") -> Trial:
     workers = tuple(name for name in processes if name.startswith("VideoWorker-"))
     stage = Stage(for_s, motors, workers, records)
     script = draw_script(bits, stage) if bits.below(6) == 0 else ""
-    scene = draw_scene(bits, stage) if bits.below(2) else Scene()
+    scene = draw_scene(bits, stage) if bits.below(4) > (0 if records else 1) else Scene()
     if strategy != "portfolio":
         schedule = strategy if strategy in STRATEGIES else "fifo"
     if strategy in ("happy", "plain"):
