@@ -36,6 +36,7 @@ class StepsInOrder(RouterWatch):
         self._waits_for: set[str] = set()
         self._token = 0
         self._paused_ns: int | None = None
+        self._is_answered_late = False  # while the script was paused: its next sleep is to come
         self._runs = False
         self._problems: dict[int, bool] = {}
         self._is_over = not self._steps
@@ -72,8 +73,12 @@ class StepsInOrder(RouterWatch):
         elif meth == "pause_script" and is_running:
             self._paused_ns = t_ns
         elif meth == "resume_script" and self._runs and self._paused_ns is not None:
-            self._due_ns += t_ns - self._paused_ns
-            self._paused_ns = None
+            if self._is_answered_late:
+                self._due_ns = t_ns
+                self._sleep()
+            else:
+                self._due_ns += t_ns - self._paused_ns
+            self._paused_ns, self._is_answered_late = None, False
 
     @property
     def _has_no_step_left(self) -> bool:
@@ -117,7 +122,8 @@ class StepsInOrder(RouterWatch):
         self._problems[head.number] = len(args) > 2 and bool(args[2])
         if self._waits_for and args[0] == self._token:
             self._waits_for.discard(args[1])
-            if not self._waits_for:
+            self._is_answered_late = not self._waits_for and self._paused_ns is not None
+            if not self._waits_for and self._paused_ns is None:
                 self._due_ns = frame.t_ns
                 self._sleep()
 

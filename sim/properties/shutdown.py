@@ -107,7 +107,10 @@ class Ends(RouterWatch):
         facts = self.facts
         if facts.asked_ns is None:
             return 0
-        return max(facts.asked_ns, facts.struck_ns, facts.disturbed_ns({ROUTER}))
+        heard_ns = 0
+        if ROUTER in facts.raising:  # it may not have heard of it
+            heard_ns = facts.session_ends_ns or facts.now_ns
+        return max(facts.asked_ns, heard_ns, facts.struck_ns, facts.disturbed_ns({ROUTER}))
 
     def _judge(self) -> None:
         facts, base_ns = self.facts, self._base()
