@@ -50,11 +50,15 @@ class Board:
 
 
 class OnDisk(RouterWatch):
-    """S6, F1 and F3: the files hold what was reported, and can be read, whoever was killed when."""
+    """S6, F1 and F3: the files hold what was reported, and can be read, whoever was killed when.
+
+    And while all is well, what the recording manager was given to save is reported when it has
+    obeyed, late as it may have come.
+    """
 
     id = "F3"
     title = "what was reported as saved is on disk, once, and can be read"
-    sites = frozenset({"note.message", "memory.attach"})
+    sites = frozenset({"note.message", "note.error", "memory.attach", "wait"})
     sees = MESSAGES | WORK
 
     def __init__(self, world: "World") -> None:
@@ -64,14 +68,45 @@ class OnDisk(RouterWatch):
         self._handed: dict[int, tuple[int, int | None]] = {}
         self._numbered = 0
         self._obeyed = 0
+        self._rows: dict[int, int] = {}
+        self._given = 0
+        self._is_due = False
+        self._has_failed = False
 
     def step(self, step: Step) -> None:
         """Count what the recording manager was given to save."""
         if step.site == "memory.attach":
             if step.object == "board" and step.process == RECORDER:
                 self._board.look()
-        elif step.process == RECORDER and called(step.detail)[0] == "save_tracks":
+        elif step.process != RECORDER:
+            return
+        elif step.site == "wait":
+            if self._is_due:
+                self._is_due = False
+                self._is_saved()
+        elif step.site == "note.error":
+            self._has_failed = True
+        elif called(step.detail)[0] == "save_tracks":
             self._obeyed += 1
+            self._given += self._rows.pop(called(step.detail)[1], 0)
+            self._is_due = True
+
+    def arrived(self, to: str, head: Head, frame: FrameSeen) -> None:
+        """See how many rows the recording manager is given to save."""
+        if to == RECORDER and head.meth == "save_tracks" and frame.arguments is not None:
+            (batch, *_), _ = frame.arguments
+            self._rows[head.number] = batch.n_records
+
+    def _is_saved(self) -> None:
+        saved = self._board.read(RECORDER, _ROWS_SAVED)
+        is_well = not (self._has_failed or self._has_trouble() or self.facts.tampered_ns)
+        if saved != self._given and is_well and RECORDER not in self.facts.raising:
+            self._has_failed = True
+            self.violate(
+                f"The recording manager was given {self._given} rows to save, and shows that it "
+                f"saved {saved}, with nothing the matter with it. What comes late belongs to "
+                "its recording, too."
+            )
 
     def frame(self, frame: FrameSeen) -> None:
         """See the tasks that are handed out, too."""
