@@ -346,8 +346,10 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
             return
         self._has_quit = True
         self._running = False
-        self.resources.quitting.set()
-        self._tidy()
+        try:
+            self.resources.quitting.set()
+        finally:  # told to terminate just now: nobody else would close what is open
+            self._tidy()
         self.send_ipc(Message(ManagerProcessBase, "quit"))
         self.log("info", f"{self.name} has quit")
         self._say_goodbye("quitting")

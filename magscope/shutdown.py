@@ -115,7 +115,7 @@ class Shutdown:
 
     def _force(self, peers: Iterable[Peer], how: str) -> None:
         for peer in peers:
-            if peer.force == how or peer.force == "killed":
+            if peer.force == how or peer.force == "killed" or not peer.manager.is_alive():
                 continue
             peer.force = how
             self._fail(f"{peer.name} does not quit: it is {how}")

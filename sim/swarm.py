@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from sim.faults import FaultPlan
+from sim.faults import KINDS, FaultPlan
 from sim.faults.swarm import draw_faults
+from sim.scenes import Scene, Stage, draw_scene, draw_script
 from sim.world.plan import Action, Plan, Workload
 from sim.world.probe import BAD_MESSAGES
 from sim.world.schedules import Bits
@@ -23,7 +24,8 @@ _MANAGERS = (
     "CameraManager", "VideoProcessorManager", "RecordingManager", "BeadLockManager",
     "ZLutManager", "ScriptManager",
 )  # fmt: skip
-_LENGTHS_S = (0.3, 1.0, 2.0, 3.0, 6.0)
+_LENGTHS_S = (0.3, 0.3, 0.6, 1.0, 1.0, 2.0, 3.0, 4.0)
+_RECORDED_S = (0.3, 0.6, 1.0, 2.0)  # a batch on disk costs more than its frames
 _DRIVERS = {"focus": "sim.focus", "magnet_height": "sim.magnet-height"}
 
 
@@ -59,17 +61,23 @@ def draw(seed: int, strategy: str = "portfolio") -> Trial:
     """
     bits = Bits(seed)
     rig, processes = _rig(bits)
-    for_s = _one_of(bits, _LENGTHS_S)
     schedule = _one_of(bits, _PORTFOLIO)
     records = bits.below(4) == 0
+    for_s = _one_of(bits, _RECORDED_S if records else _LENGTHS_S)
     kinds = tuple(kind for kind in _KINDS if records or kind is not _record)
     actions = _actions(bits, for_s, kinds)
-    script = _one_of(bits, _SCRIPTS) if bits.below(6) == 0 else ""
-    faults = draw_faults(bits, processes, None, for_s) if bits.below(6) else FaultPlan()
+    faults = FaultPlan()
+    if bits.below(6):
+        faults = draw_faults(bits, processes, None, for_s, kinds=_that_matter(processes, records))
+    motors = tuple(name for name in processes if name in _DRIVERS)
+    workers = tuple(name for name in processes if name.startswith("VideoWorker-"))
+    stage = Stage(for_s, motors, workers, records)
+    script = draw_script(bits, stage) if bits.below(6) == 0 else ""
+    scene = draw_scene(bits, stage) if bits.below(4) > (0 if records else 1) else Scene()
     if strategy != "portfolio":
         schedule = strategy if strategy in STRATEGIES else "fifo"
     if strategy in ("happy", "plain"):
-        actions, script = (), ""
+        actions, script, scene = (), "", Scene()
     if strategy == "happy":
         faults = FaultPlan()
     workload = Workload(
@@ -77,11 +85,11 @@ def draw(seed: int, strategy: str = "portfolio") -> Trial:
         seed=seed,
         for_s=for_s,
         script=script,
-        actions=actions,
+        actions=(*actions, *scene.actions),
         start_method="spawn" if bits.below(4) == 0 else "fork",
         records=records,
     )
-    return Trial(seed, workload, faults, schedule)
+    return Trial(seed, workload, FaultPlan((*faults, *scene.faults)), schedule)
 
 
 def run_trial(trial: Trial, *, keep_trace: bool = False, **options: Any) -> Outcome:
@@ -91,6 +99,17 @@ def run_trial(trial: Trial, *, keep_trace: bool = False, **options: Any) -> Outc
 
 def _one_of(bits: Bits, choices: Sequence[Any]) -> Any:
     return choices[bits.below(len(choices))]
+
+
+def _that_matter(processes: Sequence[str], records: bool) -> tuple[str, ...]:
+    """Return the kinds of fault that can be felt by a system of these processes."""
+    has_motors = any(name in _DRIVERS for name in processes)
+    return tuple(
+        kind
+        for kind, cls in KINDS.items()
+        if (records or not cls.default_site.startswith("file."))
+        and (has_motors or not kind.startswith("motor-"))
+    )
 
 
 def _rig(bits: Bits) -> tuple[str, tuple[str, ...]]:
@@ -104,6 +123,7 @@ def _rig(bits: Bits) -> tuple[str, tuple[str, ...]]:
         workers=workers,
         motors=motors,
         is_on=bits.below(8) > 0,
+        offset_px=_one_of(bits, (0.0, 0.0, 5.0, -3.0)),
         mode=_one_of(bits, ("track", "track", "track-and-full-video", "full-video")),
         rows=_one_of(bits, (100, 100, 150, 1000)),
     )
@@ -120,13 +140,14 @@ def _rig_text(
     workers: int,
     motors: tuple[str, ...],
     is_on: bool,
+    offset_px: float,
     mode: str,
     rows: int,
 ) -> str:
     tables = "".join(f'[motors.{name}]\ndriver = "{_DRIVERS[name]}"\n' for name in motors)
     return f"""[camera]
 driver = "sim.devices.truth:CountingCamera"
-options = {{ framerate_hz = {framerate_hz} }}
+options = {{ framerate_hz = {framerate_hz}, offset_px = {offset_px} }}
 [motors]
 {tables}[beads]
 rois = [[0, 16, 0, 16]]
@@ -147,8 +168,8 @@ def _actions(bits: Bits, for_s: float, kinds: "Sequence[Draw]") -> tuple[Action,
     """Return what probes do: 0 to 6 things, of a few of these kinds; seldom a jam."""
     if bits.below(4) == 0:
         return ()
-    if bits.below(40) == 0:
-        return _jam(bits, round(bits.below(1000) / 1000 * for_s, 3))
+    if bits.below(100) == 0:
+        return _jam(round(bits.below(1000) / 1000 * for_s, 3))
     kinds = [kind for kind in kinds if bits.below(2)] or [_one_of(bits, kinds)]
     actions = []
     for _ in range(1 + bits.below(6)):
@@ -169,12 +190,11 @@ def _flood(bits: Bits, at_s: float, who: str) -> Action:
     return Action(at_s, who, "flood", to, "hear", (count, "x" * size))
 
 
-def _jam(bits: Bits, at_s: float) -> tuple[Action, ...]:
+def _jam(at_s: float) -> tuple[Action, ...]:
     """Somebody gets more messages than its queue holds while it reads none."""
-    count = _one_of(bits, (3_000, 11_000))
     return (
         Action(at_s, "Probe-2", "stall", args=(2.5,)),
-        Action(at_s, "Probe-1", "flood", "Probe-2", "hear", (count,)),
+        Action(at_s, "Probe-1", "flood", "Probe-2", "hear", (11_000,)),
         Action(at_s, "Probe-1", "talk", "Probe-1", "hear", (0.25, 8)),
     )
 
@@ -192,6 +212,22 @@ def _record(bits: Bits, at_s: float, who: str) -> Action:
 def _move(bits: Bits, at_s: float, who: str) -> Action:
     position = _one_of(bits, (0.0, 500.0, 20_000.0, 1e9))
     return Action(at_s, who, "send", "focus", "move_motor", ("focus", position))
+
+
+def _order(bits: Bits, at_s: float, who: str) -> Action:
+    motor = _one_of(bits, ("focus", "focus", "magnet_height"))
+    meth, *args = _one_of(bits, _ORDERS)
+    return Action(at_s, who, "send", motor, meth, (motor, *args))
+
+
+def _settings(bits: Bits, at_s: float, who: str) -> Action:
+    settings = {"xy-lock default interval": _one_of(bits, (0.1, 1.0)), "magnification": 50}
+    return Action(at_s, who, "send", "MagScope", "set_settings", (settings,))
+
+
+def _lock(bits: Bits, at_s: float, who: str) -> Action:
+    meth, *args = _one_of(bits, _LOCKS)
+    return Action(at_s, who, "send", "BeadLockManager", meth, tuple(args))
 
 
 def _switch(bits: Bits, at_s: float, who: str) -> Action:
@@ -232,18 +268,16 @@ def _quit(bits: Bits, at_s: float, who: str) -> Action:
 
 Draw = Callable[[Bits, float, str], Action]
 _KINDS: tuple[Draw, ...] = (
-    _ping, _flood, _talk, _switch, _mode, _record, _move, _bad, _wrong, _stall, _quit,
+    _ping, _flood, _talk, _switch, _mode, _record, _move, _order, _settings, _lock, _bad, _wrong,
+    _stall, _quit,
 )  # fmt: skip
-_SCRIPTS = tuple(
-    f"from magscope.scripting import Script\nscript = Script()\n{steps}"
-    for steps in (
-        "script('sleep', 0.1)\nscript('set_acquisition_on', False)\n"
-        "script('sleep', 0.2)\nscript('set_acquisition_on', True, wait=True)\n",
-        "for n in range(5):\n"
-        "    script('note', f'step {n}', wait=True)\n    script('sleep', 0.05)\n",
-        "script('set_xy_lock_interval', 0.2)\nscript('set_xy_lock_on', True)\n",
-    )
-)
+_ORDERS: tuple[tuple[Any, ...], ...] = (
+    ("stop_motor",), ("home_motor",), ("move_motor_by", 100.0), ("move_motor_by", -5_000.0),
+)  # fmt: skip
+_LOCKS: tuple[tuple[Any, ...], ...] = (
+    ("set_xy_lock_interval", 0.1), ("set_xy_lock_on", True), ("do_xy_lock",),
+    ("set_z_lock_interval", 0.1), ("set_z_lock_on", True), ("set_z_lock_target", 50.0),
+)  # fmt: skip
 _BAD_BYTES = ("00", "ff" * 40, "4d61626309", "4d0a", "530a", "4c0a", "570a7b7d", "460a", "440a")
 _WRONG_CALLS: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
     ("CameraManager", "set_acquisition_on", ()),

@@ -77,15 +77,23 @@ class CountingCamera(TruthCamera):
 
     For runs in which no physics is wanted, only frames: thousands of them a wall second. It has no
     annotation.
+
+    Args:
+        framerate_hz: Frames a second until the setting is changed.
+        queue_frames: How many frames wait for a late caller.
+        offset_px: How far the bead lies from the middle of the image, in both directions.
     """
 
     driver: ClassVar[str] = "sim.devices.truth:CountingCamera"
     annotation_name = ""
     annotation_columns = ()
 
-    def __init__(self, *, framerate_hz: float = 100.0, queue_frames: int = 64) -> None:
+    def __init__(
+        self, *, framerate_hz: float = 100.0, queue_frames: int = 64, offset_px: float = 0.0
+    ) -> None:
         super().__init__(framerate_hz=framerate_hz, n_tethered=0, n_stuck=1)
         self.queue_frames = queue_frames
+        self._xy_px = CELL_PX / 2 + offset_px
 
     def _truth(self, sample: Sample, number: int) -> tuple[np.ndarray, int]:  # noqa: ARG002
         end_ns = self._exposure_begins_ns(number) + self._exposure_ns
@@ -93,4 +101,4 @@ class CountingCamera(TruthCamera):
 
     def _draw(self, painter: BeadPainter, number: int, truth: np.ndarray, out: np.ndarray) -> None:  # noqa: ARG002
         cell = out.reshape(-1).view("<f8").reshape(-1, len(RECORD))
-        cell[:] = (CELL_PX / 2, CELL_PX / 2, 0.0, number)
+        cell[:] = (self._xy_px, self._xy_px, 0.0, number)

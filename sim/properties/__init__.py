@@ -8,6 +8,7 @@ from sim.properties import (
     recording,
     refusals,
     router,
+    scripts,
     shutdown,
     sometimes,
 )
@@ -21,6 +22,7 @@ ALL: tuple[type[Property], ...] = (
     *shutdown.PROPERTIES,
     *endings.PROPERTIES,
     *pool.PROPERTIES,
+    *scripts.PROPERTIES,
     *frames.PROPERTIES,
     *accounts.PROPERTIES,
     *recording.PROPERTIES,

@@ -4,11 +4,13 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from hal.motor import Motor
 from magscope.report import ProcessReport
 from sim.faults import Raise
 from sim.properties.base import NEWS, FrameSeen, Property
-from sim.properties.facts import VIDEO, WORKER
-from sim.world.plan import ROUTER
+from sim.properties.facts import KINDS_THAT_RAISE, VIDEO, WORKER
+from sim.properties.traffic import called
+from sim.world.plan import ROUTER, Action
 from sim.world.process import SIGKILL, SIGTERM, VirtualProcess
 from sim.world.trace import Step
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 _MERE_ERRORS = ("raise", "memory-missing")
 _TRACEBACK = "\nTraceback (most recent call last)"
 _NO_MEMORY = "there is no shared memory"
+_HARMLESS = (
+    "hear", "quit", "set_acquisition_on", "do_xy_lock", "set_xy_lock_on", "set_xy_lock_interval",
+)  # fmt: skip
 _TOLD_TO_FAIL = "a probe was told to fail"
 
 
@@ -89,9 +94,14 @@ class TruthfulReport(Property):
         if step.site == "note.error":
             if step.detail.startswith(f"{step.process} failed: "):
                 self._failed.add(step.process)
-        elif self.facts.is_alive(step.object):
+        elif self._is_there(step.object):
             how = "terminated" if step.site == "process.terminate" else "killed"
             self._forced.setdefault(step.object, set()).add(how)
+
+    def _is_there(self, name: str) -> bool:
+        """Whether a process had not ended before this very moment."""
+        process = self.facts.process(name)
+        return process is not None and process.ended_ns in (None, self.facts.now_ns)
 
     def at_end(self) -> None:
         """Compare the report with what happened."""
@@ -105,9 +115,9 @@ class TruthfulReport(Property):
                     self._say(name, "is not in the report")
                 continue
             self._compare(told[name], process)
-        unexplained = not self.world.injector.struck and not self.world.actions
+        unexplained = not self.world.injector.struck and all(map(_is_harmless, self.world.actions))
         for error in report.errors if unexplained else ():
-            self._say("the log", f"has an error though nothing was done to the system: {error}")
+            self._say("the log", f"has an error though nothing was done that can fail: {error}")
             return
 
     def _processes(self) -> Iterator[tuple[str, VirtualProcess]]:
@@ -131,7 +141,7 @@ class TruthfulReport(Property):
             self._say(name, f"ended with {code}, and the report has {told.exit_code}")
         elif told.outcome == "clean":
             well = code == 0 or (code in (-SIGTERM, 128 + SIGTERM, 1) and "terminated" in forced)
-            if not well and not (code == -SIGKILL and not is_manager and self._may_be_missing()):
+            if not well and not (not is_manager and self._may_be_missing()):
                 self._say(name, f"ended with {code}, and the report calls it clean")
         elif told.outcome in ("terminated", "killed"):
             if told.outcome not in forced:
@@ -150,27 +160,46 @@ class TruthfulReport(Property):
         )
 
 
+def _is_harmless(action: Action) -> bool:
+    """Whether nothing of what somebody does may end in an error, nor in somebody who is forced."""
+    return action.do in ("talk", "quit") or (action.do == "send" and action.meth in _HARMLESS)
+
+
 class DevicesSafe(Property):
     """S7: whoever ends with a device open closes it, and stops a motor before, unless it is killed.
 
-    A device that a fault makes refuse can not be closed; that is excused.
+    A device that a fault makes refuse can not be closed; that is excused, and so is an exception
+    that a fault raises in the middle of it. One that is raised before is not: whoever fails closes
+    what it has.
     """
 
     id = "S7"
     title = "devices are closed, motors stopped"
-    sites = frozenset({"note.device", "process.end"})
+    sites = frozenset({"note.device", "note.message", "process.end", "fault.raise"})
 
     def __init__(self, world: "World") -> None:
         super().__init__(world)
         self._open: dict[str, set[str]] = {}
+        self._closed: dict[str, set[str]] = {}
         self._stopped: set[str] = set()
+        self._moved: set[str] = set()
+        self._ends: set[str] = set()
+        self._failed_while_it_ran: set[str] = set()
 
     def step(self, step: Step) -> None:
         """Keep account of what is open."""
         who = step.process
+        if step.site == "fault.raise":
+            if self._runs(step.object):
+                self._failed_while_it_ran.add(step.object)
+            return
+        if step.site == "note.message":
+            if called(step.detail)[0] == "quit":
+                self._ends.add(who)
+            return
         if step.site == "process.end":
             roles = self._open.pop(who, set())
-            if roles and step.detail != str(-SIGKILL) and who not in self.facts.raising:
+            if roles and step.detail != str(-SIGKILL) and not self._is_excused(who):
                 self.violate(
                     f"{who} ended and left {', '.join(sorted(roles))} open. Whatever ends a "
                     "session, its devices must be closed, or the next one can not have them."
@@ -179,23 +208,61 @@ class DevicesSafe(Property):
         role, _, state = step.detail.partition(" is ")
         if state == "open":
             self._open.setdefault(who, set()).add(role)
+            self._closed.get(who, set()).discard(role)
             self._stopped.discard(role)
+            self._tell_of_moves(role)
         elif state == "stopped":
             self._stopped.add(role)
+            if role in self._moved and not self._is_excused(who):
+                self.violate(
+                    f"{who} said that the motor {role} is stopped, and had not stopped it since it "
+                    "was last sent somewhere. A motor must not go on when its session has ended."
+                )
         elif state == "closed":
             self._closes(who, role)
 
+    def _runs(self, who: str) -> bool:
+        """Whether a manager is up, and nothing has begun to end it."""
+        said = self.facts.said.get(who) == "running"
+        return said and who not in self._ends
+
+    def _is_excused(self, who: str) -> bool:
+        if who not in self.facts.raising:
+            return False
+        its = [f for f in self.world.injector.struck if f.process == who]
+        raised_once = sum(f.kind in KINDS_THAT_RAISE for f in its) == 1
+        return not (raised_once and who in self._failed_while_it_ran)
+
+    def _tell_of_moves(self, role: str) -> None:
+        """Be told when a motor is sent somewhere, and when it is made to stop."""
+        holder = getattr(self.world.machine.running.being, "_holder", None)
+        device = getattr(holder, "_device", None)
+        if not isinstance(device, Motor):
+            return
+        begin_move, halt = device.begin_move, device.halt
+
+        def moves(target: float) -> None:
+            self._moved.add(role)
+            begin_move(target)
+
+        def halts() -> None:
+            halt()
+            self._moved.discard(role)
+
+        device.begin_move, device.halt = moves, halts  # type: ignore[method-assign]
+
     def _closes(self, who: str, role: str) -> None:
         roles = self._open.setdefault(who, set())
-        if role not in roles and who not in self.facts.raising:
+        if role in self._closed.get(who, ()) and not self._is_excused(who):
             self.violate(
-                f"{who} closed {role}, which was not open. "
+                f"{who} closed {role}, which was closed already. "
                 "A device is shut down once, however often the end is asked for."
             )
         roles.discard(role)
+        self._closed.setdefault(who, set()).add(role)
         spec = getattr(self.facts.managers.get(who), "_spec", None)
         is_motor = who != "CameraManager" and getattr(spec, "on_exit", "") == "stop"
-        if is_motor and role not in self._stopped and who not in self.facts.raising:
+        if is_motor and role not in self._stopped and not self._is_excused(who):
             self.violate(
                 f"{who} closed the motor {role} without having stopped it. A motor must not go on "
                 "by itself when its session has ended, unless the rig file lets it hold."
@@ -250,7 +317,10 @@ class Escaped(Property):
 
     def _judge(self, who: str, text: str) -> None:
         # Who is late at the end of a session whose router is dead finds its memory removed.
-        is_swept = _NO_MEMORY in text and self.world.router.exitcode is not None
+        # So does who is told to quit while it starts, and whose quitting a fault has broken.
+        facts = self.facts
+        is_broken = who in facts.raising and who not in facts.ran
+        is_swept = _NO_MEMORY in text and (self.world.router.exitcode is not None or is_broken)
         if not (self.world.injector.explains(text) or _TOLD_TO_FAIL in text or is_swept):
             self._report(who, text.strip().splitlines()[-1] + f" ({text.splitlines()[0][:120]})")
 

@@ -32,7 +32,8 @@ FOREVER_NS = math.inf
 _RAISES = (
     DeviceFault, DiskFull, DiskReadOnly, FsyncFails, MemoryMissing, Oversize, PipeClosed, Raise,
 )  # fmt: skip
-_RAISING = frozenset(f"fault.{kind}" for kind, cls in KINDS.items() if issubclass(cls, _RAISES))
+KINDS_THAT_RAISE = frozenset(kind for kind, cls in KINDS.items() if issubclass(cls, _RAISES))
+_RAISING = frozenset(f"fault.{kind}" for kind in KINDS_THAT_RAISE)
 _FAULTS = tuple(f"fault.{kind}" for kind in KINDS)
 
 
@@ -51,11 +52,13 @@ class Facts:
     Attributes:
         said: The newest state that each manager has said of itself, by its name.
         said_ns: When it said so.
+        ran: The managers that have said that they are up.
         session_ends_ns: When the router began to end the session; None before.
         asked_ns: When somebody first gave cause for the session to end; None before.
         asked_by: Who that was, and how, in words.
         tampered_ns: When a fault last changed what is in a pipe, by the end that it was written to.
         raising: The processes in which a fault has raised an exception, or a device was at fault.
+        terminated: The processes that were told to terminate, which may be cut short anywhere.
         struck_ns: When a fault has last struck.
         stacks: The frames, and the stacks that were handed out.
         stalls: Until when a probe was told not to read, by its name.
@@ -65,18 +68,23 @@ class Facts:
         self.world = world
         self.said: dict[str, str] = {}
         self.said_ns: dict[str, int] = {}
+        self.ran: set[str] = set()
         self.session_ends_ns: int | None = None
         self.asked_ns: int | None = None
         self.asked_by = ""
         self.tampered_ns: dict[str, int] = {}
         self.raising: set[str] = set()
+        self.terminated: set[str] = set()
         self.struck_ns = 0
         self.stalls: dict[str, list[tuple[int, int]]] = {}
         self._managers: dict[str, ManagerProcessBase] = {}
         self._by_end: dict[str, str] = {}
         self._by_address: dict[str, list[str]] = {}
         self.stacks = Stacks(world)
-        for site in ("note.state", "note.does", "pipe.tampered", "interrupt", "process.end"):
+        for site in (
+            "note.state", "note.does", "pipe.tampered", "interrupt", "process.end",
+            "process.terminate",
+        ):  # fmt: skip
             world.trace.observe(site, self._look)
         for site in _FAULTS:
             world.trace.observe(site, self._look)
@@ -166,10 +174,14 @@ class Facts:
                 self.ask("the router began to end the session")
                 return
             self.said[step.process], self.said_ns[step.process] = step.detail, step.t_ns
-            if step.detail != "running":
+            if step.detail == "running":
+                self.ran.add(step.process)
+            else:
                 self.ask(f"{step.process} said that it was {step.detail}")
         elif step.site == "pipe.tampered":
             self.tampered_ns[step.object] = step.t_ns
+        elif step.site == "process.terminate":
+            self.terminated.add(step.object)
         elif step.site == "interrupt":
             self.ask("Ctrl-C was pressed")
         elif step.site == "process.end":

@@ -176,6 +176,8 @@ class NoTornFrame(StackWatch):
         if claim is None or rows <= before or self.facts.raising & {process}:
             return
         tracks, n = self._ring_of_tracks(), len(claim.frames)
+        if not len(tracks):
+            return  # the router is dead, and the memory has been removed meanwhile
         per_frame, rest = divmod(rows - before, n)
         if rest or not per_frame:
             return
@@ -207,14 +209,16 @@ class NoTornFrame(StackWatch):
 
     def _ring_of_tracks(self) -> np.ndarray:
         if self._tracks is None:
-            ((memory),) = [
+            found_memory = [
                 memory
                 for (session, name), memory in self.world.machine.memory.items()
                 if name == "TracksBuffer"
                 and self.world.machine.sessions.get(session) is self.world.router
             ]
-            rows, columns = np.frombuffer(memory, np.int64, 2)
-            found = np.frombuffer(memory, np.float64, rows * columns, 128)
+            if not found_memory:
+                return np.empty((0, 0))
+            rows, columns = np.frombuffer(found_memory[0], np.int64, 2)
+            found = np.frombuffer(found_memory[0], np.float64, rows * columns, 128)
             self._tracks = found.reshape(rows, columns)
         return self._tracks
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from hal.clock import NS_PER_S
 from magscope.recording.check import problems_of_recording
-from sim.faults import CameraDuplicate
+from sim.faults import CameraDuplicate, Duplicate
 from sim.faults.disks import DiskFault, TornWrite
 from sim.properties.base import MESSAGES, WORK, FrameSeen, Head, Property
 from sim.properties.facts import RECORDER, VIDEO, WORKER
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sim.world.world import World
 
-RESUMED_S = 0.5
+RESUMED_S = 0.2
 _FIELDS, _SLOTS, _WORD_BYTES = 8, 3, 8
 _RECORD_BYTES = _WORD_BYTES + _SLOTS * _FIELDS * _WORD_BYTES
 _IS_RECORDING, _ROWS_SAVED = 1, 2
@@ -50,11 +50,15 @@ class Board:
 
 
 class OnDisk(RouterWatch):
-    """S6, F1 and F3: the files hold what was reported, and can be read, whoever was killed when."""
+    """S6, F1 and F3: the files hold what was reported, and can be read, whoever was killed when.
+
+    And while all is well, what the recording manager was given to save is reported when it has
+    obeyed, late as it may have come.
+    """
 
     id = "F3"
     title = "what was reported as saved is on disk, once, and can be read"
-    sites = frozenset({"note.message", "memory.attach"})
+    sites = frozenset({"note.message", "note.error", "memory.attach", "wait"})
     sees = MESSAGES | WORK
 
     def __init__(self, world: "World") -> None:
@@ -64,14 +68,45 @@ class OnDisk(RouterWatch):
         self._handed: dict[int, tuple[int, int | None]] = {}
         self._numbered = 0
         self._obeyed = 0
+        self._rows: dict[int, int] = {}
+        self._given = 0
+        self._is_due = False
+        self._has_failed = False
 
     def step(self, step: Step) -> None:
         """Count what the recording manager was given to save."""
         if step.site == "memory.attach":
             if step.object == "board" and step.process == RECORDER:
                 self._board.look()
-        elif step.process == RECORDER and called(step.detail)[0] == "save_tracks":
+        elif step.process != RECORDER:
+            return
+        elif step.site == "wait":
+            if self._is_due:
+                self._is_due = False
+                self._is_saved()
+        elif step.site == "note.error":
+            self._has_failed = True
+        elif called(step.detail)[0] == "save_tracks":
             self._obeyed += 1
+            self._given += self._rows.pop(called(step.detail)[1], 0)
+            self._is_due = True
+
+    def arrived(self, to: str, head: Head, frame: FrameSeen) -> None:
+        """See how many rows the recording manager is given to save."""
+        if to == RECORDER and head.meth == "save_tracks" and frame.arguments is not None:
+            (batch, *_), _ = frame.arguments
+            self._rows[head.number] = batch.n_records
+
+    def _is_saved(self) -> None:
+        saved = self._board.read(RECORDER, _ROWS_SAVED)
+        is_well = not (self._has_failed or self._has_trouble() or self.facts.tampered_ns)
+        if saved != self._given and is_well and RECORDER not in self.facts.raising:
+            self._has_failed = True
+            self.violate(
+                f"The recording manager was given {self._given} rows to save, and shows that it "
+                f"saved {saved}, with nothing the matter with it. What comes late belongs to "
+                "its recording, too."
+            )
 
     def frame(self, frame: FrameSeen) -> None:
         """See the tasks that are handed out, too."""
@@ -119,6 +154,8 @@ class OnDisk(RouterWatch):
         record = self.world.record
         if record is None or not record.is_dir() or not self.facts.managers:
             return
+        if not self.world.has_ended:
+            return  # who hangs for good has its files open
         saved = self._board.read(RECORDER, _ROWS_SAVED)
         lost = self._numbered - self._obeyed
         if self._has_trouble():
@@ -127,7 +164,7 @@ class OnDisk(RouterWatch):
             name, _, what = problem.partition(": ")
             if what.endswith("was left half written") and self._has_trouble():
                 continue
-            if what.endswith("saved twice") and self._camera_repeats():
+            if what.endswith("twice") and self._comes_twice():
                 continue
             acknowledged = "were reported as saved" in what and name == "F3"
             self.world.monitor.report(
@@ -135,9 +172,10 @@ class OnDisk(RouterWatch):
                 "What was reported as saved must be there, once, and be readable after any kill."
             )
 
-    def _camera_repeats(self) -> bool:
-        """Whether the camera itself has delivered a frame twice."""
-        return any(isinstance(f, CameraDuplicate) for f in self.world.injector.struck)
+    def _comes_twice(self) -> bool:
+        """Whether the camera has delivered a frame twice, or a pipe a message."""
+        twice = (CameraDuplicate, Duplicate)
+        return any(isinstance(f, twice) for f in self.world.injector.struck)
 
     def _has_trouble(self) -> bool:
         """Whether a fault has struck the recording itself, or who looks after it at the end."""
@@ -150,12 +188,13 @@ class OnDisk(RouterWatch):
 class DiskStopsRecordingOnly(Property):
     """F2: a disk that is full or gone stops the recording, with an error, and nothing else.
 
-    When recording is switched on again, and the disk is well, it goes on.
+    When it has said so it does not record, and says that it does not; when recording is switched on
+    again, and the disk is well, it goes on.
     """
 
     id = "F2"
     title = "a full disk stops the recording, and nothing else"
-    sites = frozenset({"process.end", "note.message", "wait", "memory.attach"})
+    sites = frozenset({"process.end", "note.message", "note.error", "wait", "memory.attach"})
     sees = MESSAGES
 
     def __init__(self, world: "World") -> None:
@@ -163,6 +202,7 @@ class DiskStopsRecordingOnly(Property):
         self._board = Board(world)
         self._switches: dict[tuple[str, int], bool] = {}
         self._on_ns: int | None = None
+        self._has_stopped = False
 
     def frame(self, frame: FrameSeen) -> None:
         """See a request to switch recording on or off come in."""
@@ -180,13 +220,20 @@ class DiskStopsRecordingOnly(Property):
                 self._board.look()
         elif step.site == "process.end":
             self._ends(step)
+        elif step.site == "note.error":
+            self._has_stopped = self._has_stopped or step.detail.startswith("recording stopped")
         elif step.site == "note.message":
             meth, number, sender = called(step.detail)
+            if meth.startswith("set_acquisition_dir"):
+                self._has_stopped = False
             if meth == "set_acquisition_dir_on":
                 is_on = self._switches.get((sender, number), False)
                 self._on_ns = step.t_ns if is_on and self.world.record is not None else None
             elif meth in ("set_acquisition_dir", "quit"):
                 self._on_ns = None
+        elif self._has_stopped:
+            self._has_stopped = False
+            self._is_off()
         elif self._on_ns is not None:
             self._is_on_again()
 
@@ -199,6 +246,13 @@ class DiskStopsRecordingOnly(Property):
             self.violate(
                 "The recording manager ended with an exception after an error of the disk. The "
                 "disk must stop the recording, with a clear error, and never the session."
+            )
+
+    def _is_off(self) -> None:
+        if self._board.read(RECORDER, _IS_RECORDING):
+            self.violate(
+                "The recording manager has said that it stopped recording, and shows that it "
+                "records. Whoever looks at the display must see that nothing is saved any more."
             )
 
     def _is_on_again(self) -> None:

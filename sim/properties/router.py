@@ -2,7 +2,7 @@
 # ruff: noqa: ARG002 - a hook takes all that is told
 
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
 from hal.clock import NS_PER_S
@@ -57,12 +57,16 @@ class NothingLost(RouterWatch):
         self._handed: dict[str, set[tuple[str, int, int]]] = {}
         self._arrived: dict[str, deque[tuple[str, int, str]]] = {}
         self._reports = 0
+        self._last: dict[str, Head | None] = {}
+        self._cut: dict[str, Head] = {}
 
     def frame(self, frame: FrameSeen) -> None:
         """See that what comes out of a pipe is what went into it, in order."""
         content = crc32(frame.raw)
         if frame.way == "send":
             self._links.setdefault(frame.end, deque()).append(content)
+            if frame.process == ROUTER and frame.manager:
+                self._last[frame.manager] = frame.head
         else:
             sent = self._links.setdefault(_other(frame.end), deque())
             if (not sent or sent.popleft() != content) and not self._is_excused(frame.end):
@@ -75,7 +79,7 @@ class NothingLost(RouterWatch):
 
     def _is_excused(self, end: str) -> bool:
         """Whether a fault has changed what is in a pipe, or cut short who writes or reads there."""
-        tampered, raising = self.facts.tampered_ns, self.facts.raising
+        tampered, raising = self.facts.tampered_ns, self.facts.raising | self.facts.terminated
         if end in tampered or _other(end) in tampered:
             return True
         manager = self.facts.manager_of(end)
@@ -167,6 +171,9 @@ class NothingLost(RouterWatch):
     def _reported(self, lost: Undelivered) -> None:
         if lost.sender == ROUTER or not self.router_is_sound:
             return
+        cut = self._cut.get(lost.to)
+        if cut is not None and (cut.sender, cut.number) == (lost.sender, lost.number):
+            del self._cut[lost.to]
         queue = self._due.get(lost.to, deque())
         for due in queue:
             if (due.sender, due.number) == (lost.sender, lost.number):
@@ -193,6 +200,7 @@ class NothingLost(RouterWatch):
     def _ended(self, step: Step) -> None:
         """See that a manager which ended in order has left nothing unsaid."""
         who = step.process
+        self._see_what_is_cut(who)
         in_order = step.detail in ("0", "1") and who in self.facts.managers
         if not in_order or self.world.router.exitcode is not None or who in self.facts.raising:
             return
@@ -202,6 +210,16 @@ class NothingLost(RouterWatch):
                 f"{who} ended with {waiting} frames that it had not got into its pipe, though the "
                 "router was there to take them. Who quits must wait until all it said has left."
             )
+
+    def _see_what_is_cut(self, who: str) -> None:
+        """Take down a message of which a part is in the pipe of a manager that ends."""
+        session: Any = self.world.scope and self.world.scope.session
+        peers = () if session is None else session.peers
+        for peer in peers:
+            head = self._last.get(who)
+            is_cut = peer.name == who and not peer.channel.end.is_flushed
+            if is_cut and head is not None and head.sender != ROUTER:
+                self._cut[who] = head
 
     def _obeyed(self, step: Step) -> None:
         if self.facts.said.get(step.process, "running") != "running":
@@ -241,6 +259,12 @@ class NothingLost(RouterWatch):
                 if due.must:
                     self._lost(to, due, "was neither handed on nor reported by the end")
                     return
+        for to, head in self._cut.items():
+            if not self._is_excused(self.facts.managers[to].resources.end.name):  # type: ignore[attr-defined]
+                self.violate(
+                    f"Message {head.number} of {head.sender} had left for {to} in part when that "
+                    "ended, and was not reported. What does not arrive whole has not arrived."
+                )
         self._see_what_was_not_read()
         report = self.world.report
         if report is not None and report.undelivered != self._reports:
@@ -256,7 +280,7 @@ class NothingLost(RouterWatch):
             process, unread = self.facts.process(name), len(self._links.get(end, ()))
             if process is None or process.exitcode is None or self._is_excused(end):
                 continue
-            if process.exitcode < 0 or self.facts.is_full(name):
+            if (process.exitcode < 0 and self._waiting_with(name)) or self.facts.is_full(name):
                 unread -= 1  # the last may have left in part only
             if unread > 0:
                 self.violate(
@@ -274,8 +298,9 @@ class NothingLost(RouterWatch):
 class NobodyBlocks(RouterWatch):
     """R2: while somebody hangs or does not read, a message between two probes takes 100 ms at most.
 
-    A fault's effect on anything is excused until it ends, but for one on a third process: its
-    hanging must not be felt by these two.
+    And the router takes what anybody has given to its pipe within that time. A fault's effect on
+    anything is excused until it ends, but for one on a third process: its hanging must not be felt
+    by these two.
     """
 
     id = "R2"
@@ -285,10 +310,13 @@ class NobodyBlocks(RouterWatch):
     def __init__(self, world: "World") -> None:
         super().__init__(world)
         self._under_way: dict[tuple[str, int, str], tuple[int, str]] = {}
+        self._in_pipe: dict[tuple[str, int], int] = {}
 
     def given(self, sender: str, head: Head, frame: FrameSeen) -> None:
         """Take down when a message set out."""
         said = self.facts.said
+        if said.get(sender) == "running":
+            self._in_pipe[sender, head.number] = frame.t_ns
         if not sender.startswith("Probe") or self.facts.session_ends_ns is not None:
             return
         for to in self.facts.addressed(head.to):
@@ -298,6 +326,19 @@ class NobodyBlocks(RouterWatch):
                 and said.get(sender) == said.get(to) == "running"
             ):
                 self._under_way[head.sender, head.number, to] = (frame.t_ns, head.meth)
+
+    def taken_in(self, source: str, head: Head, frame: FrameSeen) -> None:
+        """See how long a message was in the pipe to the router."""
+        given_ns = self._in_pipe.pop((source, head.number), None)
+        if given_ns is None or not self.router_is_sound:
+            return
+        late_s = (frame.t_ns - max(given_ns, self._disturbed_ns(source))) / NS_PER_S
+        if late_s > LATENCY_S and not self.facts.is_stalled(source, given_ns):
+            self.violate(
+                f"{head.meth}, message {head.number} of {source}, was in its pipe for {late_s:.2f} "
+                "s before the router took it in, though nothing was the matter with either. The "
+                f"router takes in what comes within {LATENCY_S:g} s, whatever the receivers do."
+            )
 
     def arrived(self, to: str, head: Head, frame: FrameSeen) -> None:
         """See how long a message was under way."""
@@ -331,7 +372,7 @@ class NobodyBlocks(RouterWatch):
         late_s = (self.facts.now_ns - max(began_ns, self._disturbed_ns(sender, to))) / NS_PER_S
         stalled = self.facts.is_stalled(to, began_ns) or self.facts.is_stalled(sender, began_ns)
         both_live = self.facts.is_alive(to) and self.facts.is_alive(sender)
-        if late_s > LATENCY_S and not stalled and both_live:
+        if late_s > LATENCY_S and not stalled and both_live and self.router_is_sound:
             self.violate(
                 f"{meth}, message {number} of {sender}, had not reached {to} after {late_s:.2f} s, "
                 "though nothing was the matter with either. A message between two managers takes "

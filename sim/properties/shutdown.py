@@ -1,7 +1,7 @@
 """S1, S2 and S4: however a session ends, it ends, once, and within its bounds."""
 # ruff: noqa: ARG002 - a hook takes all that is told
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hal.clock import NS_PER_S
 from sim.properties.base import FrameSeen, Head, Property
@@ -74,7 +74,7 @@ class Ends(RouterWatch):
         """See that nobody is made to end who would have quit if only told to."""
         facts = self.facts
         manager = facts.managers.get(whom)
-        if manager is None or whom == VIDEO or facts.said.get(whom) is None or facts.raising:
+        if manager is None or whom == VIDEO or whom not in facts.ran or facts.raising:
             return  # the video processor may still be busy with a worker that hangs
         since_ns = facts.session_ends_ns or facts.now_ns
         is_sound = facts.disturbed_ns({whom, ROUTER}) < since_ns and not facts.tampered_ns
@@ -88,6 +88,14 @@ class Ends(RouterWatch):
         """See who has not ended, or was late."""
         self._judge()
         still = [p.name for p in self.world.machine.processes.values() if p.exitcode is None]
+        report = self.world.report
+        known = {process.name for process in report.processes} if report is not None else set()
+        if self.world.router.exitcode == 0 and known & set(still) and not self._is_told_off:
+            self._is_told_off = True
+            self.violate(
+                f"The router has ended in order, and {', '.join(still)} still ran, of which it "
+                "knew. However long somebody hangs, a session ends when nobody is left."
+            )
         if still and self._base() == 0 and not self._is_told_off:
             self.violate(
                 f"{', '.join(still)} still ran at the end, though nobody had been asked to. "
@@ -99,7 +107,10 @@ class Ends(RouterWatch):
         facts = self.facts
         if facts.asked_ns is None:
             return 0
-        return max(facts.asked_ns, facts.struck_ns, facts.disturbed_ns({ROUTER}))
+        heard_ns = 0
+        if ROUTER in facts.raising:  # it may not have heard of it
+            heard_ns = facts.session_ends_ns or facts.now_ns
+        return max(facts.asked_ns, heard_ns, facts.struck_ns, facts.disturbed_ns({ROUTER}))
 
     def _judge(self) -> None:
         facts, base_ns = self.facts, self._base()
@@ -147,7 +158,7 @@ class Ends(RouterWatch):
         late_s = (self.facts.now_ns - max(told_ns, self.facts.disturbed_ns({who}))) / NS_PER_S
         manager = self.facts.managers[who]
         if (
-            late_s > HEARD_S
+            late_s > OBEYED_S
             and not manager.holds_device
             and not self.facts.is_stalled(who, told_ns)
         ):
@@ -162,14 +173,19 @@ class QuitsOnce(Property):
 
     id = "S2"
     title = "each manager quits once"
-    sites = frozenset({"note.state"})
+    sites = frozenset({"note.state", "process.enter"})
 
     def __init__(self, world: "World") -> None:
         super().__init__(world)
         self._left: set[str] = set()
+        self._shut: set[str] = set()
 
     def step(self, step: Step) -> None:
-        """See who says that it quits."""
+        """See who says that it quits, and be told who shuts down."""
+        if step.site == "process.enter":
+            if step.process in self.facts.managers:
+                self._tell_of_shutdown(step.process)
+            return
         if step.detail == "running":
             return
         if step.process in self._left:
@@ -178,6 +194,21 @@ class QuitsOnce(Property):
                 "A manager quits, and a session ends, once, however often that is asked for."
             )
         self._left.add(step.process)
+
+    def _tell_of_shutdown(self, who: str) -> None:
+        being: Any = self.world.machine.running.being
+        shutdown = being.shutdown
+
+        def told() -> None:
+            if who in self._shut:
+                self.violate(
+                    f"{who} shut down though it had done so before. A manager closes what it has "
+                    "once, whatever comes while it does."
+                )
+            self._shut.add(who)
+            shutdown()
+
+        being.shutdown = told
 
     def at_end(self) -> None:
         """See that the router, if it ended in order, has ended the session."""

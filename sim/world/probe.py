@@ -46,7 +46,7 @@ class Probe(ManagerProcessBase):
 
     def seconds_to_next_loop(self) -> float:
         """Return when the next action is due."""
-        return self._actions[0].at_s - self._now_s() if self._actions else HEARTBEAT_S
+        return self._left_ns() / NS_PER_S if self._actions else HEARTBEAT_S
 
     def do_main_loop(self) -> None:
         """Do what is due."""
@@ -60,11 +60,13 @@ class Probe(ManagerProcessBase):
         """Fail, as a handler with a mistake does."""
         raise ZeroDivisionError("a probe was told to fail")
 
-    def _now_s(self) -> float:
-        return (current().clock.monotonic_ns() - self._zero_ns) / NS_PER_S
+    def _left_ns(self) -> int:
+        """Return how long it is to the next action: whole ns, since a clock may tick coarsely."""
+        due_ns = self._zero_ns + round(self._actions[0].at_s * NS_PER_S)
+        return due_ns - current().clock.monotonic_ns()
 
     def _do_what_is_due(self) -> None:
-        while self._running and self._actions and self._actions[0].at_s <= self._now_s():
+        while self._running and self._actions and self._left_ns() <= 0:
             self._do(self._actions.pop(0))
 
     def _do(self, action: Action) -> None:

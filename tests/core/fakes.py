@@ -71,6 +71,9 @@ class FakeManager(ManagerProcessBase):
     def do_main_loop(self) -> None:
         pass
 
+    def is_alive(self) -> bool:
+        return True
+
     def terminate(self) -> None:
         self.signals.append("terminate")
 

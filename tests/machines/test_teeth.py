@@ -13,7 +13,7 @@ from sim.world.plan import Failure
 from sim.world.world import run_plan
 
 QUICK = settings(
-    named("ci"), max_examples=150, stateful_step_count=20, phases=[Phase.generate], print_blob=False
+    named("ci"), max_examples=400, stateful_step_count=20, phases=[Phase.generate], print_blob=False
 )
 SHORT = settings(QUICK, stateful_step_count=8)
 

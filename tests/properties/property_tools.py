@@ -38,16 +38,17 @@ def run(
     on=True,
     records=False,
     framerate_hz=100,
+    script="",
     **options,
 ):
     """Run the rig for so long, and return the outcome."""
     rig = RIG.format(framerate_hz=framerate_hz, motors=motors, on=str(on).lower(), workers=workers)
-    workload = Workload(rig=rig, for_s=for_s, actions=tuple(actions), records=records)
+    workload = Workload(
+        rig=rig, for_s=for_s, actions=tuple(actions), records=records, script=script
+    )
     return run_plan(
         Plan(workload, FaultPlan(tuple(faults))),
-        schedule="fifo",
-        stop_at_violation=True,
-        **options,
+        **{"schedule": "fifo", "stop_at_violation": True, **options},
     )
 
 
