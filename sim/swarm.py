@@ -24,6 +24,7 @@ _MANAGERS = (
     "ZLutManager", "ScriptManager",
 )  # fmt: skip
 _LENGTHS_S = (0.3, 1.0, 2.0, 3.0, 6.0)
+_ROI = [0, 16, 0, 16]  # all that a frame has
 _DRIVERS = {"focus": "sim.focus", "magnet_height": "sim.magnet-height"}
 
 
@@ -106,6 +107,8 @@ def _rig(bits: Bits) -> tuple[str, tuple[str, ...]]:
         is_on=bits.below(8) > 0,
         mode=_one_of(bits, ("track", "track", "track-and-full-video", "full-video")),
         rows=_one_of(bits, (100, 100, 150, 1000)),
+        beads=_one_of(bits, (1, 1, 1, 1, 1, 2, 7)),
+        tracker=_one_of(bits, ("read_truth", "read_truth", "read_truth_slowly")),
     )
     names = [f"VideoWorker-{n + 1}" for n in range(workers)]
     return text, ("MagScope", *_MANAGERS, *motors, *names, "Probe-1")
@@ -122,6 +125,8 @@ def _rig_text(
     is_on: bool,
     mode: str,
     rows: int,
+    beads: int,
+    tracker: str,
 ) -> str:
     tables = "".join(f'[motors.{name}]\ndriver = "{_DRIVERS[name]}"\n' for name in motors)
     return f"""[camera]
@@ -129,9 +134,9 @@ driver = "sim.devices.truth:CountingCamera"
 options = {{ framerate_hz = {framerate_hz} }}
 [motors]
 {tables}[beads]
-rois = [[0, 16, 0, 16]]
+rois = {[_ROI] * beads}
 roi_px = 16
-tracker = "sim.truth_tracker:read_truth"
+tracker = "sim.truth_tracker:{tracker}"
 [acquisition]
 on = {str(is_on).lower()}
 mode = "{mode}"
@@ -189,6 +194,21 @@ def _record(bits: Bits, at_s: float, who: str) -> Action:
     return Action(at_s, who, "send", "ManagerProcessBase", "set_acquisition_dir_on", (is_on,))
 
 
+def _read(bits: Bits, at_s: float, who: str) -> Action:
+    how = _one_of(bits, ("read", "read", "newest"))
+    every_s = _one_of(bits, (0.1, 0.25, 0.5, 1.0))
+    return Action(at_s, who, "read", "TracksBuffer", how, (every_s, 10))
+
+
+def _look(bits: Bits, at_s: float, who: str) -> Action:  # noqa: ARG001 - as all draws
+    return Action(at_s, "MagScope", "look", args=(_one_of(bits, (0.05, 0.25)),))
+
+
+def _rois(bits: Bits, at_s: float, who: str) -> Action:
+    rois = [_ROI] * _one_of(bits, (0, 1, 2, 7))
+    return Action(at_s, who, "send", "ManagerProcessBase", "set_bead_rois", (rois,))
+
+
 def _move(bits: Bits, at_s: float, who: str) -> Action:
     position = _one_of(bits, (0.0, 500.0, 20_000.0, 1e9))
     return Action(at_s, who, "send", "focus", "move_motor", ("focus", position))
@@ -232,7 +252,8 @@ def _quit(bits: Bits, at_s: float, who: str) -> Action:
 
 Draw = Callable[[Bits, float, str], Action]
 _KINDS: tuple[Draw, ...] = (
-    _ping, _flood, _talk, _switch, _mode, _record, _move, _bad, _wrong, _stall, _quit,
+    _ping, _flood, _talk, _switch, _mode, _record, _move, _bad, _wrong, _stall, _quit, _read,
+    _look, _rois,
 )  # fmt: skip
 _SCRIPTS = tuple(
     f"from magscope.scripting import Script\nscript = Script()\n{steps}"

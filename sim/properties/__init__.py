@@ -5,6 +5,7 @@ from sim.properties import (
     endings,
     frames,
     pool,
+    readers,
     recording,
     refusals,
     router,
@@ -23,6 +24,7 @@ ALL: tuple[type[Property], ...] = (
     *pool.PROPERTIES,
     *frames.PROPERTIES,
     *accounts.PROPERTIES,
+    *readers.PROPERTIES,
     *recording.PROPERTIES,
     *sometimes.PROPERTIES,
 )

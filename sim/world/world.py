@@ -23,9 +23,10 @@ from sim.world.machine import Machine
 from sim.world.minimise import ddmin
 from sim.world.monitor import Monitor
 from sim.world.plan import ROUTER, Action, Cause, Failure, Plan, Workload
-from sim.world.probe import Probe
+from sim.world.probe import Probe, tell_of_snapshot
 from sim.world.process import VirtualProcess
 from sim.world.purity import Watch
+from sim.world.scribble import Scribbler
 from sim.world.trace import Trace
 
 END_S = 15.0
