@@ -3,10 +3,11 @@
 from typing import TYPE_CHECKING, Any
 
 from hal.clock import NS_PER_S
-from sim.faults import Raise
+from sim.faults import Corrupt, Raise
 from sim.properties.base import WORK, FrameSeen, Property
 from sim.properties.facts import CAMERA, VIDEO, WORKER
 from sim.properties.reference import Flag, illegal
+from sim.world.tampering import NEXT_FRAME
 from sim.world.trace import Step
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 BACK_S = 2.2  # until the flag is READY again
 BUSY_S = 1.1
 HIRED_S = 2.0
+HEALED_S = 0.5
 
 
 class PoolWatch(Property):
@@ -203,6 +205,54 @@ class NoWedge(PoolWatch):
             )
 
 
+class SoundWorkersLive(PoolWatch):
+    """P2: the video processor kills no worker that nothing is the matter with, and leaves none.
+
+    A worker whose stack was held up goes on as soon as it can; that one has to be killed tells that
+    it was left waiting for what nobody gives it.
+    """
+
+    id = "P2"
+    title = "a worker is killed only if something is the matter, and none is left"
+    sites = frozenset({"process.kill", "process.end"})
+
+    def step(self, step: Step) -> None:
+        """See whom the video processor kills, and whom it leaves behind."""
+        if step.process != VIDEO:
+            return
+        if step.site == "process.kill":
+            self._kills(step.object)
+        elif step.detail == "0" and VIDEO not in self.facts.raising:
+            for process in self.world.machine.processes.values():
+                if process.name.startswith(WORKER) and process.exitcode is None:
+                    self.violate(
+                        f"The video processor has ended and left {process.name} behind. It must "
+                        "see all its workers off, and kill those that do not leave when told."
+                    )
+                    return
+
+    def _kills(self, name: str) -> None:
+        quiet_s = (self.facts.now_ns - self.facts.quiet_ns) / NS_PER_S
+        if not self.facts.is_alive(name) or quiet_s < HEALED_S or self._is_excused():
+            return
+        self.violate(
+            f"The video processor kills {name}, though no fault has been felt for {quiet_s:.1f} s. "
+            "A worker that is well is held up by nobody, or it was left waiting for what never "
+            "came; all waited for its stack meanwhile."
+        )
+
+    def _is_excused(self) -> bool:
+        """Whether a fault has taken what a worker waits for, or let the manager do half a thing."""
+        struck = self.world.injector.struck
+        taken = [f for f in struck if isinstance(f, NEXT_FRAME) and not _is_read(f)]
+        return bool(self.facts.raising & {VIDEO} or (taken and self.facts.pool_is_tampered))
+
+
+def _is_read(fault: object) -> bool:
+    """Whether a frame with this fault comes to its reader as one, though it makes no sense."""
+    return isinstance(fault, Corrupt) and fault.part != "length"
+
+
 class BusyCount(PoolWatch):
     """P3: the busy count is the number of workers inside a task, but for one just dead."""
 
@@ -273,4 +323,6 @@ class BusyCount(PoolWatch):
         return self.facts.now_ns - since_ns > BUSY_S * NS_PER_S
 
 
-PROPERTIES: tuple[type[Property], ...] = (LegalTransitions, NoWedge, BusyCount)
+PROPERTIES: tuple[type[Property], ...] = (
+    LegalTransitions, NoWedge, SoundWorkersLive, BusyCount,
+)  # fmt: skip
