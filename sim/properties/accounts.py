@@ -6,6 +6,7 @@ from zlib import crc32
 
 from hal.clock import NS_PER_S
 from sim.properties.base import WORK, FrameSeen, Property
+from sim.properties.board import Board
 from sim.properties.facts import CAMERA, VIDEO
 from sim.properties.frames import StackWatch
 from sim.properties.ring import Taken
@@ -15,6 +16,7 @@ from sim.world.trace import Step
 if TYPE_CHECKING:
     from sim.world.world import World
 
+_PURGED, _DISCARDED = 1, 2  # of the camera manager's record
 FULL_S = 2.2  # until a full buffer is purged
 STUCK_S = 2.0
 _HEADER_BYTES = 128
@@ -42,6 +44,7 @@ class Conservation(StackWatch):
         self._waiting: set[int] = set()
         self._unread: dict[str, int] = {}
         self._full_ns: int | None = None
+        self._board = Board(world)
 
     def written(self, process: str, index: int, frame: Taken) -> None:
         """Count a frame, and those that the device has lost before it."""
@@ -57,6 +60,17 @@ class Conservation(StackWatch):
         self._full_ns = None
         if self.flag.state != "FINISHED":
             self._dropped += released - self.ring.released
+            if CAMERA not in self.facts.raising:
+                self._see_counted()
+
+    def _see_counted(self) -> None:
+        """See that what is about to be dropped has been counted."""
+        counted = self._board.read(CAMERA, _PURGED) + self._board.read(CAMERA, _DISCARDED)
+        if counted < self._dropped:
+            self._say(
+                f"{counted} frames are purged or discarded when {self._dropped} have been: whoever "
+                "dies after it has dropped frames must have counted them before"
+            )
 
     def _judge_full(self) -> None:
         """See that a full buffer does not stay full while nobody reads."""
