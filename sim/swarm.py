@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from sim.faults import FaultPlan
-from sim.faults.swarm import draw_faults
+from sim.faults.swarm import draw_faults, draw_storm
 from sim.world.plan import Action, Plan, Workload
 from sim.world.probe import BAD_MESSAGES
 from sim.world.schedules import Bits
@@ -25,6 +25,7 @@ _MANAGERS = (
 )  # fmt: skip
 _LENGTHS_S = (0.3, 1.0, 2.0, 3.0, 6.0)
 _ROI = [0, 16, 0, 16]  # all that a frame has
+_AFTER_STORM_S = (1.0, 2.5, 3.5)  # who is left in the lurch by then is found
 _DRIVERS = {"focus": "sim.focus", "magnet_height": "sim.magnet-height"}
 
 
@@ -66,7 +67,13 @@ def draw(seed: int, strategy: str = "portfolio") -> Trial:
     kinds = tuple(kind for kind in _KINDS if records or kind is not _record)
     actions = _actions(bits, for_s, kinds)
     script = _one_of(bits, _SCRIPTS) if bits.below(6) == 0 else ""
-    faults = draw_faults(bits, processes, None, for_s) if bits.below(6) else FaultPlan()
+    faults = FaultPlan()
+    weather = bits.below(6)
+    if weather > 3:
+        faults = draw_storm(bits, processes)
+        for_s = _one_of(bits, _AFTER_STORM_S)
+    elif weather:
+        faults = draw_faults(bits, processes, None, for_s)
     if strategy != "portfolio":
         schedule = strategy if strategy in STRATEGIES else "fifo"
     if strategy in ("happy", "plain"):

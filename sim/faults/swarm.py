@@ -33,18 +33,25 @@ GROUPS: tuple[dict[str, int], ...] = (
     },
     {"disk-full": 2, "disk-read-only": 1, "slow-disk": 1, "fsync-fails": 1, "torn-write": 3},
 )  # fmt: skip
+# What the pool has to get over again and again, each kind with how often it is drawn.
+STORM: dict[str, int] = {
+    "crash": 6, "hang": 6, "delay": 3, "raise": 6, "corrupt": 4, "pipe-closed": 2, "pipe-full": 2,
+    "slow-reader": 1, "delay-message": 1,
+}  # fmt: skip
 # Where a death leaves something half done; the first ones are drawn more often.
 WORKER_SITES = (
-    "note.stack", "lock.acquire", "lock.release", "pipe.write", "bell.ring", "memory.set",
-    "pipe.read", "wait", "value.get", "process.enter", "memory.attach",
+    "note.stack", "lock.acquire", "lock.release", "pipe.write", "wait", "memory.set",
+    "pipe.read", "bell.ring", "value.get", "process.enter", "memory.attach",
 )  # fmt: skip
 SITES = (
     "lock.acquire", "value.set", "memory.set", "pipe.write", "lock.release", "bell.ring",
     "pipe.read", "wait", "value.get", "process.enter", "memory.attach", "pipe.close",
 )  # fmt: skip
+WORKER_CALLS = ("call.task", "call.task", "note.stack", "lock.acquire")
 CALLS = ("call.setup", "call.do_main_loop", "call.shutdown", "call.quit")
 MANAGER_STATES = ("RUNNING", "QUITTING", "DRAINING", "STARTING")
 FOR_S = (0.02, 0.1, 0.3, 1.0, 2.5)
+STORM_S = 0.8
 _COUNTS = (0, 1, 1, 1, 2, 2, 3, 4)
 _NEVER_RAISES = ("lock.release", "pipe.close")  # nothing on a machine does that
 _CHOICES: dict[str, tuple[Any, ...]] = {
@@ -88,8 +95,31 @@ def draw_faults(
     for group in GROUPS:
         if bits.below(2):
             weights |= {kind: n for kind, n in group.items() if kind in kinds and bits.below(4)}
+    return _some(bits, _one_of(bits, _COUNTS) if weights else 0, weights, processes, sites, for_s)
+
+
+def draw_storm(bits: Chance, processes: Sequence[str]) -> FaultPlan:
+    """Return 1 to 5 faults of a few kinds, all soon, and all in the pool and those who come after.
+
+    The session goes on after each of them, and so several are looked at in one run.
+    """
+    weights = {kind: n for kind, n in STORM.items() if bits.below(2)} or STORM
+    workers = [name for name in processes if _is_worker(name)]
+    later = [f"VideoWorker-{len(workers) + 1 + n}" for n in range(2)]
+    pool = [*workers, *workers, *workers, *later, POOL]
+    return _some(bits, 1 + bits.below(5), weights, pool, None, STORM_S)
+
+
+def _some(
+    bits: Chance,
+    count: int,
+    weights: Mapping[str, int],
+    processes: Sequence[str],
+    sites: Mapping[str, Sequence[str]] | None,
+    for_s: float,
+) -> FaultPlan:
     faults: dict[Fault, None] = {}
-    for _ in range(_one_of(bits, _COUNTS) if weights else 0):
+    for _ in range(count):
         kind = _weighted(bits, weights)
         if (fault := _fault(bits, kind, processes, sites or {}, for_s)) is not None:
             faults[fault] = None
@@ -151,7 +181,9 @@ def _trigger(
 
 def _site(bits: Chance, cls: type[Fault], process: str, sites: Sequence[str]) -> dict[str, Any]:
     if cls.kind == "raise" and bits.below(2):
-        call = "call.task" if _is_worker(process) else _one_of(bits, CALLS)
+        if _is_worker(process):
+            return {"site": _one_of(bits, WORKER_CALLS), "hit": _count(bits, 3)}
+        call = _one_of(bits, CALLS)
         return {"site": call, "hit": 1 if call != "call.do_main_loop" else _count(bits, 6)}
     likely = list(sites[:6])
     choices = [*sites, *likely, *likely]
@@ -175,7 +207,8 @@ def _state(bits: Chance, process: str) -> dict[str, Any]:
 
 
 def _time(bits: Chance, for_s: float) -> float:
-    return 0.0 if bits.below(8) == 0 else round(bits.below(1100) / 1000 * for_s, 3)
+    share = bits.below(1050) / 1000
+    return 0.0 if bits.below(8) == 0 else round(share * share * for_s, 3)
 
 
 def _count(bits: Chance, doublings: int) -> int:
