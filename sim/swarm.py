@@ -25,7 +25,7 @@ _MANAGERS = (
 )  # fmt: skip
 _LENGTHS_S = (0.3, 1.0, 2.0, 3.0, 6.0)
 _ROI = [0, 16, 0, 16]  # all that a frame has
-_AFTER_STORM_S = (1.0, 2.5, 3.5)  # who is left in the lurch by then is found
+_AFTER_STORM_S = (1.0, 2.5, 3.0)  # who is left in the lurch by then is found
 _DRIVERS = {"focus": "sim.focus", "magnet_height": "sim.magnet-height"}
 
 

@@ -169,6 +169,8 @@ def _trigger(
     bits: Chance, cls: type[Fault], process: str, sites: Sequence[str], for_s: float
 ) -> dict[str, Any]:
     """Return a time, a site or a state."""
+    if cls.kind == "raise" and _is_worker(process) and bits.below(2):
+        return {"site": _one_of(bits, WORKER_CALLS), "hit": _count(bits, 3)}
     what = bits.below(8)
     if what < 3:
         return {"at_s": _time(bits, for_s)}
@@ -181,9 +183,7 @@ def _trigger(
 
 def _site(bits: Chance, cls: type[Fault], process: str, sites: Sequence[str]) -> dict[str, Any]:
     if cls.kind == "raise" and bits.below(2):
-        if _is_worker(process):
-            return {"site": _one_of(bits, WORKER_CALLS), "hit": _count(bits, 3)}
-        call = _one_of(bits, CALLS)
+        call = "call.task" if _is_worker(process) else _one_of(bits, CALLS)
         return {"site": call, "hit": 1 if call != "call.do_main_loop" else _count(bits, 6)}
     likely = list(sites[:6])
     choices = [*sites, *likely, *likely]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _PURGED, _DISCARDED = 1, 2  # of the camera manager's record
 FULL_S = 2.2  # until a full buffer is purged
+NEARLY_FULL = 0.9  # from here on it is, when the camera manager next has a look
 STUCK_S = 2.0
 _HEADER_BYTES = 128
 
@@ -31,6 +32,7 @@ class Conservation(StackWatch):
 
     id = "B1"
     title = "the account of frames balances, and is true"
+    sites = frozenset({"wait"})
     sees = WORK
 
     def __init__(self, world: "World") -> None:
@@ -45,6 +47,34 @@ class Conservation(StackWatch):
         self._unread: dict[str, int] = {}
         self._full_ns: int | None = None
         self._board = Board(world)
+        self._was_full: tuple[int, int] | None = None
+        self._full_looks_ns = 0
+
+    def step(self, step: Step) -> None:
+        """See that the camera manager purges a buffer that it has found nearly full."""
+        if step.process != CAMERA or not self.facts.stacks.has_ring:
+            return
+        before, self._was_full = self._was_full, self._is_full()
+        if before is None or before != self._was_full:
+            self._full_looks_ns = step.t_ns
+        elif self.facts.disturbed_ns({CAMERA, VIDEO}) < self._full_looks_ns:
+            self._was_full = None
+            self._say(
+                "nothing is purged though the camera manager has found the buffer nearly full, and "
+                "no worker at it: its frames are lost in the device without a word"
+            )
+
+    def _is_full(self) -> tuple[int, int] | None:
+        """Return what is released, and handed out, if the buffer must be purged; else None."""
+        being = getattr(self.world.machine.running, "being", None)
+        ring, flag = self.ring, self.flag
+        is_full = ring.written - ring.released >= NEARLY_FULL * ring.total
+        is_on = getattr(being, "_acquisition_on", False)
+        if not (is_full and is_on and flag.state == "READY" and self.is_running):
+            return None
+        if self._value("flag").get_lock().holder is not None:
+            return None
+        return ring.released, flag.epoch
 
     def written(self, process: str, index: int, frame: Taken) -> None:
         """Count a frame, and those that the device has lost before it."""

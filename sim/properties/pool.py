@@ -62,12 +62,14 @@ class PoolWatch(Property):
     @property
     def is_running(self) -> bool:
         """Whether both who have to do with the flag run, and the session is not at its end."""
+        return self.was_running and self.facts.asked_ns is None
+
+    @property
+    def was_running(self) -> bool:
+        """Whether both have gone on until the end was asked for, if it was."""
         said = self.facts.said
-        return (
-            said.get(CAMERA) == said.get(VIDEO) == "running"
-            and self.facts.asked_ns is None
-            and not self.facts.raising & {CAMERA, VIDEO}
-        )
+        both_run = said.get(CAMERA) == said.get(VIDEO) == "running"
+        return both_run and not self.facts.raising & {CAMERA, VIDEO}
 
 
 class LegalTransitions(PoolWatch):
@@ -158,12 +160,13 @@ class NoWedge(PoolWatch):
             )
 
     def _judge(self) -> None:
-        if self._state == "READY" or self._is_told_off or not self.is_running:
+        if self._state == "READY" or self._is_told_off or not self.was_running:
             return
         undisturbed_ns = max(self._since_ns, self.facts.struck_ns, self._disturbed_ns())
         if self._state == "FINISHED":  # it may hang with the flag's lock in its hands
             undisturbed_ns = max(undisturbed_ns, self.facts.disturbed_ns({self._owner}))
-        stuck_s = (self.facts.now_ns - undisturbed_ns) / NS_PER_S
+        until_ns = self.facts.now_ns if self.facts.asked_ns is None else self.facts.asked_ns
+        stuck_s = (until_ns - undisturbed_ns) / NS_PER_S
         if stuck_s > BACK_S:
             self._is_told_off = True
             self.violate(
