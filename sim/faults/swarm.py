@@ -35,8 +35,8 @@ GROUPS: tuple[dict[str, int], ...] = (
 )  # fmt: skip
 # What the pool has to get over again and again, each kind with how often it is drawn.
 STORM: dict[str, int] = {
-    "crash": 6, "hang": 6, "delay": 3, "raise": 6, "corrupt": 4, "pipe-closed": 2, "pipe-full": 2,
-    "slow-reader": 1, "delay-message": 1,
+    "crash": 5, "hang": 5, "delay": 3, "raise": 5, "corrupt": 4, "pipe-closed": 2, "pipe-full": 4,
+    "slow-reader": 1, "delay-message": 2,
 }  # fmt: skip
 # Where a death leaves something half done; the first ones are drawn more often.
 WORKER_SITES = (
@@ -106,7 +106,7 @@ def draw_storm(bits: Chance, processes: Sequence[str]) -> FaultPlan:
     weights = {kind: n for kind, n in STORM.items() if bits.below(2)} or STORM
     workers = [name for name in processes if _is_worker(name)]
     later = [f"VideoWorker-{len(workers) + 1 + n}" for n in range(2)]
-    pool = [*workers, *workers, *workers, *later, POOL]
+    pool = [*workers, *workers, *later, POOL, POOL]
     return _some(bits, 1 + bits.below(5), weights, pool, None, STORM_S)
 
 
