@@ -64,6 +64,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "frames": (1, 2, 20),
     "by": (-50.0, 100.0, 1000.0),
     "blocks": (1, 3),
+    "owner": ("dead", "alive"),
 }
 
 

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from magscope.report import ProcessReport
-from sim.faults import Raise
+from sim.faults import Raise, StaleMemory
 from sim.properties.base import NEWS, FrameSeen, Property
 from sim.properties.facts import VIDEO, WORKER
+from sim.world.injection import ANOTHER
 from sim.world.plan import ROUTER
 from sim.world.process import SIGKILL, SIGTERM, VirtualProcess
 from sim.world.trace import Step
@@ -56,14 +57,32 @@ class NothingLeft(Property):
                 f"The locks {', '.join(taken)} are still taken. "
                 "A lock must be given back, also by the death of its holder."
             )
+        others = self._see_others()
         if not self._should_be_swept():
             return
-        left = sorted({name for _, name in machine.memory})
+        left = sorted({name for session, name in machine.memory if session not in others})
         if left:
             self.violate(
                 f"Shared memory is left when all have ended: {', '.join(left)}. "
                 "Whoever ends last must remove the session's memory, or it is lost until a restart."
             )
+
+    def _see_others(self) -> set[str]:
+        """Return the sessions that others run on this machine; see that they have their memory."""
+        machine = self.world.machine
+        others = {
+            session
+            for session, owner in machine.sessions.items()
+            if owner.name == ANOTHER and owner.exitcode is None
+        }
+        struck = self.world.injector.struck
+        wanted = sum(f.blocks for f in struck if isinstance(f, StaleMemory) and f.owner == "alive")
+        if sum(session in others for session, _ in machine.memory) < wanted:
+            self.violate(
+                "The memory of another session, which runs on the same machine, is gone or is "
+                "this one's. What belongs to who is alive may not be touched."
+            )
+        return others
 
     def _should_be_swept(self) -> bool:
         router = self.world.router
