@@ -25,7 +25,7 @@ _MANAGERS = (
 )  # fmt: skip
 _LENGTHS_S = (0.3, 1.0, 2.0, 3.0, 6.0)
 _ROI = [0, 16, 0, 16]  # all that a frame has
-_AFTER_STORM_S = (1.0, 2.5, 3.0)  # who is left in the lurch by then is found
+_AFTER_STORM_S = (1.0, 3.0, 3.5)  # who is left in the lurch by then is found
 _DRIVERS = {"focus": "sim.focus", "magnet_height": "sim.magnet-height"}
 
 
@@ -61,17 +61,18 @@ def draw(seed: int, strategy: str = "portfolio") -> Trial:
     """
     bits = Bits(seed)
     rig, processes = _rig(bits)
-    for_s = _one_of(bits, _LENGTHS_S)
+    weather = bits.below(6)
+    is_storm = weather > 3
+    for_s = _one_of(bits, _AFTER_STORM_S if is_storm else _LENGTHS_S)
     schedule = _one_of(bits, _PORTFOLIO)
     records = bits.below(4) == 0
-    kinds = tuple(kind for kind in _KINDS if records or kind is not _record)
+    left_out = (() if records else (_record,)) + ((_quit,) if is_storm else ())
+    kinds = tuple(kind for kind in _KINDS if kind not in left_out)
     actions = _actions(bits, for_s, kinds)
     script = _one_of(bits, _SCRIPTS) if bits.below(6) == 0 else ""
     faults = FaultPlan()
-    weather = bits.below(6)
-    if weather > 3:
+    if is_storm:
         faults = draw_storm(bits, processes)
-        for_s = _one_of(bits, _AFTER_STORM_S)
     elif weather:
         faults = draw_faults(bits, processes, None, for_s)
     if strategy != "portfolio":
@@ -107,7 +108,7 @@ def _rig(bits: Bits) -> tuple[str, tuple[str, ...]]:
     motors = _one_of(bits, ((), (), ("focus",), ("focus", "magnet_height")))
     text = _rig_text(
         framerate_hz=_one_of(bits, (50, 100, 200)),
-        n_images=_one_of(bits, (5, 10, 20)),
+        n_images=_one_of(bits, (5, 5, 10, 20)),
         n_stacks=_one_of(bits, (2, 3, 5)),
         workers=workers,
         motors=motors,
