@@ -150,7 +150,9 @@ class TruthfulReport(Property):
             self._say(name, f"ended with {code}, and the report has {told.exit_code}")
         elif told.outcome == "clean":
             well = code == 0 or (code in (-SIGTERM, 128 + SIGTERM, 1) and "terminated" in forced)
-            if not well and not (code == -SIGKILL and not is_manager and self._may_be_missing()):
+            # The router is told nothing of a worker's end by a manager that dies in that moment.
+            is_unknown = not is_manager and told.exit_code is None and self._may_be_missing()
+            if not well and not is_unknown:
                 self._say(name, f"ended with {code}, and the report calls it clean")
         elif told.outcome in ("terminated", "killed"):
             if told.outcome not in forced:
