@@ -8,6 +8,7 @@ from zlib import crc32
 import numpy as np
 
 from sim.properties.base import Property
+from sim.properties.facts import CAMERA
 from sim.properties.pool import PoolWatch
 from sim.properties.ring import Ring
 from sim.world.plan import ROUTER
@@ -63,6 +64,8 @@ class RowsAsWritten(Property):
             do, _, _ = step.detail.partition(":")
             name = self._wanted(step) if do == "read" else ""
             if name and (look := self._look(name)) is not None:
+                lock = self.facts.managers[CAMERA].locks[name]
+                look.is_certain = lock.holder is None  # else somebody is about to store a count
                 self._looks[step.process] = name, look
         else:
             self._found(step)
