@@ -228,7 +228,9 @@ def _values(bits: Chance, cls: type[Fault], process: str) -> dict[str, Any]:
         if each.name == "for_s":
             # A router that never runs again, and does not die, keeps everybody for ever.
             may_be_for_good = each.default is None and process != ROUTER
-            for_good = may_be_for_good and bits.below(5) == 0
+            # A worker that hangs for good is replaced, and the session goes on.
+            one_in = 2 if _is_worker(process) else 5
+            for_good = may_be_for_good and bits.below(one_in) == 0
             values["for_s"] = None if for_good else _one_of(bits, FOR_S)
     return values
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from hal.clock import NS_PER_S
-from sim.faults import Corrupt, Raise
+from sim.faults import Corrupt, DelayMessage, Drop, Duplicate, Raise, Reorder, SlowReader
 from sim.properties.base import WORK, FrameSeen, Property
 from sim.properties.facts import CAMERA, VIDEO, WORKER
 from sim.properties.reference import Flag, illegal
@@ -216,23 +216,55 @@ class SoundWorkersLive(PoolWatch):
     """
 
     id = "P2"
-    title = "a worker is killed only if something is the matter, and none is left"
-    sites = frozenset({"process.kill", "process.end"})
+    title = "workers that are well are let be, those that are of no use are replaced"
+    sites = frozenset({"process.kill", "process.end", "wait"})
+    sees = WORK
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._out: dict[str, tuple[int, int]] = {}
+
+    def frame(self, frame: FrameSeen) -> None:
+        """See a task go out, and its result come in."""
+        if frame.process != VIDEO:
+            return
+        epoch = getattr(frame.work, "epoch", None)
+        if frame.way == "receive":
+            for name in [name for name, its in self._out.items() if its[0] == epoch]:
+                del self._out[name]
+        elif epoch is not None:
+            self._out[f"{WORKER}{frame.work.owner}"] = epoch, frame.t_ns
 
     def step(self, step: Step) -> None:
-        """See whom the video processor kills, and whom it leaves behind."""
-        if step.process != VIDEO:
+        """See whom the video processor kills, and whom it keeps though nothing comes of him."""
+        if step.site == "process.end":
+            self._out.pop(step.process, None)
+        elif step.process != VIDEO:
             return
-        if step.site == "process.kill":
+        elif step.site == "process.kill":
             self._kills(step.object)
-        elif step.detail == "0" and VIDEO not in self.facts.raising:
-            for process in self.world.machine.processes.values():
-                if process.name.startswith(WORKER) and process.exitcode is None:
-                    self.violate(
-                        f"The video processor has ended and left {process.name} behind. It must "
-                        "see all its workers off, and kill those that do not leave when told."
-                    )
-                    return
+        elif self._out:
+            self._see_service()
+
+    def _see_service(self) -> None:
+        """See that whoever has a task gives its result, or is replaced."""
+        if not self.is_running or self._may_wait():
+            return
+        for name, (epoch, began_ns) in self._out.items():
+            disturbed_ns = self.facts.disturbed_ns({name, VIDEO, CAMERA})
+            undisturbed_ns = max(began_ns, self.facts.struck_ns, disturbed_ns)
+            if (late_s := (self.facts.now_ns - undisturbed_ns) / NS_PER_S) > BACK_S:
+                self.violate(
+                    f"{name} has had stack {epoch} for {late_s:.1f} s, and is still there. "
+                    "Who can not be heard any more must be replaced, or the others do its work."
+                )
+                self._out.clear()
+                return
+
+    def _may_wait(self) -> bool:
+        """Whether a result, or what lets a worker go on, may have been lost without a trace."""
+        kinds = (Drop, DelayMessage, Reorder, Duplicate, SlowReader)
+        return any(isinstance(f, kinds) for f in self.world.injector.struck)
 
     def _kills(self, name: str) -> None:
         quiet_s = (self.facts.now_ns - self.facts.quiet_ns) / NS_PER_S
