@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from hal.clock import NS_PER_S
+from sim.faults import PipeFull, SlowReader
 from sim.properties.base import WORK, FrameSeen, Property
 from sim.properties.board import Board
 from sim.properties.facts import CAMERA, VIDEO
 from sim.properties.frames import StackWatch
 from sim.properties.ring import Taken
 from sim.world.plan import ROUTER
+from sim.world.tampering import NEXT_FRAME
 from sim.world.trace import Step
 
 if TYPE_CHECKING:
@@ -175,10 +177,11 @@ class Conservation(StackWatch):
             self._say(f"{unread} results, of {n_images} frames each, were sent and never read")
 
     def _all_is_plain(self) -> bool:
-        """Whether no fault but deaths has struck, and none of them at the end of the session."""
+        """Whether no fault has struck pipes, and none at all at the end of the session."""
         ends_ns = self.facts.session_ends_ns or 0
-        kinds = {fault.kind for fault in self.world.injector.struck}
-        return kinds <= {"crash"} and self.facts.struck_ns < ends_ns
+        in_pipes = (*NEXT_FRAME, PipeFull, SlowReader)
+        are_whole = not any(isinstance(fault, in_pipes) for fault in self.world.injector.struck)
+        return are_whole and max(self.facts.struck_ns, self.facts.quiet_ns) < ends_ns
 
     def _is_sound(self, name: str) -> bool:
         """Whether a manager came to its end by itself, with nothing raised in it."""
