@@ -186,6 +186,8 @@ def _site(bits: Chance, cls: type[Fault], process: str, sites: Sequence[str]) ->
     if cls.kind == "raise" and bits.below(2):
         call = "call.task" if _is_worker(process) else _one_of(bits, CALLS)
         return {"site": call, "hit": 1 if call != "call.do_main_loop" else _count(bits, 6)}
+    if cls.kind in ("hang", "delay") and _is_worker(process) and bits.below(3) == 0:
+        return {"site": "note.stack", "hit": _count(bits, 3)}  # all else goes on meanwhile
     likely = list(sites[:6])
     choices = [*sites, *likely, *likely]
     if cls.kind in ("hang", "delay") and not _is_worker(process) and bits.below(4) == 0:

@@ -293,12 +293,13 @@ class BusyCount(PoolWatch):
 
     id = "P3"
     title = "the busy count is right"
-    sites = frozenset({"note.flag", "value.set", "wait"})
+    sites = frozenset({"note.flag", "value.set", "wait", "process.join"})
     sees = WORK
 
     def __init__(self, world: "World") -> None:
         super().__init__(world)
         self._out: dict[str, int] = {}
+        self._has_buried = False
 
     def step(self, step: Step) -> None:
         """See a stack handed out, and the count stored."""
@@ -309,7 +310,15 @@ class BusyCount(PoolWatch):
         elif step.site == "value.set":
             if self.is_there and step.object == self._value("busy").name:
                 self._compare(int(step.detail), "is set to")
+        elif step.site == "process.join":
+            if step.process == VIDEO:
+                self._has_buried = True
+                self._out.pop(step.object, None)
         elif step.process == VIDEO and self.is_there and self.is_running:
+            if self._has_buried:  # it knows of that death, and waits now
+                self._has_buried = False
+                self._compare(self._value("busy")._words[0], "is")  # noqa: SLF001 - as it stands
+                return
             undisturbed_ns = max(self.facts.struck_ns, self.facts.disturbed_ns({VIDEO}))
             if self.facts.now_ns - undisturbed_ns > BUSY_S * NS_PER_S:
                 count = self._value("busy")._words[0]  # noqa: SLF001 - as it stands
