@@ -35,8 +35,8 @@ GROUPS: tuple[dict[str, int], ...] = (
 )  # fmt: skip
 # What the pool has to get over again and again, each kind with how often it is drawn.
 STORM: dict[str, int] = {
-    "crash": 5, "hang": 5, "delay": 3, "raise": 5, "corrupt": 4, "pipe-closed": 2, "pipe-full": 4,
-    "slow-reader": 1, "delay-message": 2,
+    "crash": 8, "hang": 6, "delay": 4, "raise": 5, "corrupt": 3, "pipe-closed": 1, "pipe-full": 2,
+    "slow-reader": 1, "delay-message": 1,
 }  # fmt: skip
 # Where a death leaves something half done; the first ones are drawn more often.
 WORKER_SITES = (
@@ -173,7 +173,7 @@ def _trigger(
     if cls.kind == "raise" and _is_worker(process) and bits.below(2):
         return {"site": _one_of(bits, WORKER_CALLS), "hit": _count(bits, 3)}
     what = bits.below(8)
-    if what < 3:
+    if what < (1 if _is_worker(process) else 3):  # a worker mostly waits
         return {"at_s": _time(bits, for_s)}
     if cls.default_site:
         return {"site": cls.default_site, "hit": _count(bits, 7)}
@@ -188,6 +188,8 @@ def _site(bits: Chance, cls: type[Fault], process: str, sites: Sequence[str]) ->
         return {"site": call, "hit": 1 if call != "call.do_main_loop" else _count(bits, 6)}
     if cls.kind in ("hang", "delay") and _is_worker(process) and bits.below(3) == 0:
         return {"site": "note.stack", "hit": _count(bits, 3)}  # all else goes on meanwhile
+    if cls.kind == "crash" and _is_worker(process) and bits.below(3) == 0:
+        return {"site": "wait", "hit": 1 + _count(bits, 3)}  # its result is on its way
     likely = list(sites[:6])
     choices = [*sites, *likely, *likely]
     if cls.kind in ("hang", "delay") and not _is_worker(process) and bits.below(4) == 0:
