@@ -186,9 +186,10 @@ def _site(bits: Chance, cls: type[Fault], process: str, sites: Sequence[str]) ->
     if cls.kind == "raise" and bits.below(2):
         call = "call.task" if _is_worker(process) else _one_of(bits, CALLS)
         return {"site": call, "hit": 1 if call != "call.do_main_loop" else _count(bits, 6)}
-    if cls.kind in ("hang", "delay") and _is_worker(process) and bits.below(3) == 0:
+    is_workers = _is_worker(process)
+    if cls.kind in ("hang", "delay") and is_workers and "note.stack" in sites and not bits.below(3):
         return {"site": "note.stack", "hit": _count(bits, 3)}  # all else goes on meanwhile
-    if cls.kind == "crash" and _is_worker(process) and bits.below(3) == 0:
+    if cls.kind == "crash" and is_workers and "wait" in sites and bits.below(3) == 0:
         return {"site": "wait", "hit": 1 + _count(bits, 3)}  # its result is on its way
     likely = list(sites[:6])
     choices = [*sites, *likely, *likely]
