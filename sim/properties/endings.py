@@ -108,9 +108,14 @@ class TruthfulReport(Property):
         if step.site == "note.error":
             if step.detail.startswith(f"{step.process} failed: "):
                 self._failed.add(step.process)
-        elif self.facts.is_alive(step.object):
+        elif self.facts.is_alive(step.object) or self._looks_killed(step.object):
             how = "terminated" if step.site == "process.terminate" else "killed"
             self._forced.setdefault(step.object, set()).add(how)
+
+    def _looks_killed(self, name: str) -> bool:
+        """Whether nobody can tell that a fault was faster than who kills it."""
+        process = self.facts.process(name)
+        return process is not None and process.exitcode == -SIGKILL
 
     def at_end(self) -> None:
         """Compare the report with what happened."""

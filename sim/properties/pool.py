@@ -251,8 +251,10 @@ class SoundWorkersLive(PoolWatch):
         if not self.is_running or self._may_wait():
             return
         for name, (epoch, began_ns) in self._out.items():
-            disturbed_ns = self.facts.disturbed_ns({name, VIDEO, CAMERA})
-            undisturbed_ns = max(began_ns, self.facts.struck_ns, disturbed_ns)
+            if name in self.facts.raising:
+                continue  # it may take its own pipe for broken
+            # Whoever hangs may have a lock that this one needs.
+            undisturbed_ns = max(began_ns, self.facts.struck_ns, self.facts.quiet_ns)
             if (late_s := (self.facts.now_ns - undisturbed_ns) / NS_PER_S) > BACK_S:
                 self.violate(
                     f"{name} has had stack {epoch} for {late_s:.1f} s, and is still there. "

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from hal.clock import NS_PER_S
 from magscope.recording.check import problems_of_recording
-from sim.faults import CameraDuplicate
+from sim.faults import CameraDuplicate, Duplicate
 from sim.faults.disks import DiskFault, TornWrite
 from sim.properties.base import MESSAGES, WORK, FrameSeen, Head, Property
 from sim.properties.board import Board
@@ -98,7 +98,7 @@ class OnDisk(RouterWatch):
             name, _, what = problem.partition(": ")
             if what.endswith("was left half written") and self._has_trouble():
                 continue
-            if what.endswith("saved twice") and self._camera_repeats():
+            if what.endswith("twice") and self._is_repeated():
                 continue
             acknowledged = "were reported as saved" in what and name == "F3"
             self.world.monitor.report(
@@ -106,9 +106,10 @@ class OnDisk(RouterWatch):
                 "What was reported as saved must be there, once, and be readable after any kill."
             )
 
-    def _camera_repeats(self) -> bool:
-        """Whether the camera itself has delivered a frame twice."""
-        return any(isinstance(f, CameraDuplicate) for f in self.world.injector.struck)
+    def _is_repeated(self) -> bool:
+        """Whether the camera itself has delivered a frame twice, or a pipe a batch."""
+        kinds = (CameraDuplicate, Duplicate)
+        return any(isinstance(f, kinds) for f in self.world.injector.struck)
 
     def _has_trouble(self) -> bool:
         """Whether a fault has struck the recording itself, or who looks after it at the end."""
