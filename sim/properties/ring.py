@@ -165,9 +165,9 @@ class Stacks:
 
     def _set(self, step: Step) -> None:
         if step.object == "VideoBuffer":
-            if self._is_swept():
-                return
             word, _, number = step.detail.partition("=")
+            if word not in ("written", "released") or self._is_swept():
+                return
             if word == "written":
                 index = int(number) - 1
                 self.frames[index] = frame = self.ring.look(index)
