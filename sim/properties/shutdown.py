@@ -265,7 +265,8 @@ class InPhases(Property):
 
     def _is_excused(self) -> bool:
         asked = {a.process for a in self.world.actions if a.do in ("quit", "stall", "send")}
-        return bool(self.world.injector.struck or asked)
+        presses = sum(action.do == "interrupt" for action in self.world.actions)
+        return bool(self.world.injector.struck or asked or presses > 1)  # the second is in a hurry
 
 
 PROPERTIES: tuple[type[Property], ...] = (Ends, QuitsOnce, NoOrphans, InPhases)
