@@ -282,7 +282,8 @@ class VideoProcessorManager(ManagerProcessBase):
             self.publish(lost=self._status["lost"] + frames)
         self._count_busy()
         went_as_told = hand.is_dismissed or (exit_code == 0 and self._has_quit)
-        outcome = hand.force or ("clean" if went_as_told else "crashed")
+        force = hand.force if exit_code else ""  # it had ended by itself before it was made to
+        outcome = force or ("clean" if went_as_told else "crashed")
         self._tell(hand, "gone", outcome=outcome, exit_code=exit_code)
         if outcome != "clean":
             lost = f", {frames} frames lost" if frames else ""

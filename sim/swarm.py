@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from sim.faults import KINDS, FaultPlan
-from sim.faults.swarm import draw_faults
+from sim.faults.swarm import draw_faults, draw_storm
 from sim.scenes import Scene, Stage, draw_scene, draw_script
 from sim.world.plan import Action, Plan, Workload
 from sim.world.probe import BAD_MESSAGES
@@ -26,6 +26,8 @@ _MANAGERS = (
 )  # fmt: skip
 _LENGTHS_S = (0.3, 0.3, 0.6, 1.0, 1.0, 2.0, 3.0, 4.0)
 _RECORDED_S = (0.3, 0.6, 1.0, 2.0)  # a batch on disk costs more than its frames
+_ROI = [0, 16, 0, 16]  # all that a frame has
+_AFTER_STORM_S = (1.0, 3.0, 3.5)  # who is left in the lurch by then is found
 _DRIVERS = {"focus": "sim.focus", "magnet_height": "sim.magnet-height"}
 
 
@@ -63,17 +65,24 @@ def draw(seed: int, strategy: str = "portfolio") -> Trial:
     rig, processes = _rig(bits)
     schedule = _one_of(bits, _PORTFOLIO)
     records = bits.below(4) == 0
-    for_s = _one_of(bits, _RECORDED_S if records else _LENGTHS_S)
-    kinds = tuple(kind for kind in _KINDS if records or kind is not _record)
+    weather = bits.below(6)
+    is_storm = weather > 3
+    lengths_s = _RECORDED_S if records else _LENGTHS_S
+    for_s = _one_of(bits, _AFTER_STORM_S if is_storm else lengths_s)
+    left_out = (() if records else (_record,)) + ((_quit,) if is_storm else ())
+    kinds = tuple(kind for kind in _KINDS if kind not in left_out)
     actions = _actions(bits, for_s, kinds)
     faults = FaultPlan()
-    if bits.below(6):
+    if is_storm:
+        faults = draw_storm(bits, processes)
+    elif weather:
         faults = draw_faults(bits, processes, None, for_s, kinds=_that_matter(processes, records))
     motors = tuple(name for name in processes if name in _DRIVERS)
     workers = tuple(name for name in processes if name.startswith("VideoWorker-"))
     stage = Stage(for_s, motors, workers, records)
     script = draw_script(bits, stage) if bits.below(6) == 0 else ""
-    scene = draw_scene(bits, stage) if bits.below(4) > (0 if records else 1) else Scene()
+    has_scene = not is_storm and bits.below(4) > (0 if records else 1)
+    scene = draw_scene(bits, stage) if has_scene else Scene()
     if strategy != "portfolio":
         schedule = strategy if strategy in STRATEGIES else "fifo"
     if strategy in ("happy", "plain"):
@@ -118,7 +127,7 @@ def _rig(bits: Bits) -> tuple[str, tuple[str, ...]]:
     motors = _one_of(bits, ((), (), ("focus",), ("focus", "magnet_height")))
     text = _rig_text(
         framerate_hz=_one_of(bits, (50, 100, 200)),
-        n_images=_one_of(bits, (5, 10, 20)),
+        n_images=_one_of(bits, (5, 5, 10, 20)),
         n_stacks=_one_of(bits, (2, 3, 5)),
         workers=workers,
         motors=motors,
@@ -126,6 +135,8 @@ def _rig(bits: Bits) -> tuple[str, tuple[str, ...]]:
         offset_px=_one_of(bits, (0.0, 0.0, 5.0, -3.0)),
         mode=_one_of(bits, ("track", "track", "track-and-full-video", "full-video")),
         rows=_one_of(bits, (100, 100, 150, 1000)),
+        beads=_one_of(bits, (1, 1, 1, 1, 1, 2, 7)),
+        tracker=_one_of(bits, ("read_truth", "read_truth", "read_truth_slowly")),
     )
     names = [f"VideoWorker-{n + 1}" for n in range(workers)]
     return text, ("MagScope", *_MANAGERS, *motors, *names, "Probe-1")
@@ -143,6 +154,8 @@ def _rig_text(
     offset_px: float,
     mode: str,
     rows: int,
+    beads: int,
+    tracker: str,
 ) -> str:
     tables = "".join(f'[motors.{name}]\ndriver = "{_DRIVERS[name]}"\n' for name in motors)
     return f"""[camera]
@@ -150,9 +163,9 @@ driver = "sim.devices.truth:CountingCamera"
 options = {{ framerate_hz = {framerate_hz}, offset_px = {offset_px} }}
 [motors]
 {tables}[beads]
-rois = [[0, 16, 0, 16]]
+rois = {[_ROI] * beads}
 roi_px = 16
-tracker = "sim.truth_tracker:read_truth"
+tracker = "sim.truth_tracker:{tracker}"
 [acquisition]
 on = {str(is_on).lower()}
 mode = "{mode}"
@@ -207,6 +220,21 @@ def _talk(bits: Bits, at_s: float, who: str) -> Action:
 def _record(bits: Bits, at_s: float, who: str) -> Action:
     is_on = bool(bits.below(2))
     return Action(at_s, who, "send", "ManagerProcessBase", "set_acquisition_dir_on", (is_on,))
+
+
+def _read(bits: Bits, at_s: float, who: str) -> Action:
+    how = _one_of(bits, ("read", "read", "newest"))
+    every_s = _one_of(bits, (0.1, 0.25, 0.5, 1.0))
+    return Action(at_s, who, "read", "TracksBuffer", how, (every_s, 10))
+
+
+def _look(bits: Bits, at_s: float, who: str) -> Action:  # noqa: ARG001 - as all draws
+    return Action(at_s, "MagScope", "look", args=(_one_of(bits, (0.05, 0.25)),))
+
+
+def _rois(bits: Bits, at_s: float, who: str) -> Action:
+    rois = [_ROI] * _one_of(bits, (0, 1, 2, 7))
+    return Action(at_s, who, "send", "ManagerProcessBase", "set_bead_rois", (rois,))
 
 
 def _move(bits: Bits, at_s: float, who: str) -> Action:
@@ -269,7 +297,7 @@ def _quit(bits: Bits, at_s: float, who: str) -> Action:
 Draw = Callable[[Bits, float, str], Action]
 _KINDS: tuple[Draw, ...] = (
     _ping, _flood, _talk, _switch, _mode, _record, _move, _order, _settings, _lock, _bad, _wrong,
-    _stall, _quit,
+    _stall, _quit, _read, _look, _rois,
 )  # fmt: skip
 _ORDERS: tuple[tuple[Any, ...], ...] = (
     ("stop_motor",), ("home_motor",), ("move_motor_by", 100.0), ("move_motor_by", -5_000.0),

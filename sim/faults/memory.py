@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from sim.faults.base import Fault, seconds
+from sim.faults.base import Fault, one_of, seconds
 
 
 @dataclass(frozen=True)
@@ -19,17 +19,19 @@ class MemoryMissing(Fault):
 
 @dataclass(frozen=True)
 class StaleMemory(Fault):
-    """A session that died has left its blocks when this one begins.
+    """The blocks of another session are there when this one begins.
 
     Attributes:
         process: The router, whose session it is.
         at_s: The beginning, 0.
-        blocks: How many it left.
+        blocks: How many there are.
+        owner: `dead`, and nobody else will remove them; or `alive`, and nobody else may.
     """
 
     process: str = "MagScope"
     at_s: float | None = seconds(0.0, least=0.0)
     blocks: int = field(default=3, metadata={"least": 1})
+    owner: str = one_of("dead", "dead", "alive")
     kind: ClassVar[str] = "stale-memory"
 
     def __post_init__(self) -> None:
@@ -38,4 +40,6 @@ class StaleMemory(Fault):
             raise ValueError(f"{self.kind}: at_s = {self.at_s}: it is there from the beginning, 0")
 
     def __str__(self) -> str:
+        if self.owner == "alive":
+            return f"another session runs here, with {self.blocks} blocks of shared memory"
         return f"a session that died has left {self.blocks} blocks of shared memory"

@@ -33,18 +33,25 @@ GROUPS: tuple[dict[str, int], ...] = (
     },
     {"disk-full": 2, "disk-read-only": 1, "slow-disk": 1, "fsync-fails": 1, "torn-write": 3},
 )  # fmt: skip
+# What the pool has to get over again and again, each kind with how often it is drawn.
+STORM: dict[str, int] = {
+    "crash": 8, "hang": 6, "delay": 4, "raise": 5, "corrupt": 3, "pipe-closed": 1, "pipe-full": 2,
+    "slow-reader": 1, "delay-message": 1,
+}  # fmt: skip
 # Where a death leaves something half done; the first ones are drawn more often.
 WORKER_SITES = (
-    "note.stack", "lock.acquire", "lock.release", "pipe.write", "bell.ring", "memory.set",
-    "pipe.read", "wait", "value.get", "process.enter", "memory.attach",
+    "note.stack", "lock.acquire", "lock.release", "pipe.write", "wait", "memory.set",
+    "pipe.read", "bell.ring", "value.get", "process.enter", "memory.attach",
 )  # fmt: skip
 SITES = (
     "lock.acquire", "value.set", "memory.set", "pipe.write", "lock.release", "bell.ring",
     "pipe.read", "wait", "value.get", "process.enter", "memory.attach", "pipe.close",
 )  # fmt: skip
+WORKER_CALLS = ("call.task", "call.task", "note.stack", "lock.acquire")
 CALLS = ("call.setup", "call.do_main_loop", "call.shutdown", "call.quit")
 MANAGER_STATES = ("RUNNING", "QUITTING", "DRAINING", "STARTING")
 FOR_S = (0.02, 0.1, 0.3, 1.0, 2.5)
+STORM_S = 0.8
 _COUNTS = (0, 1, 1, 1, 2, 2, 3, 4)
 _NEVER_RAISES = ("lock.release", "pipe.close")  # nothing on a machine does that
 _CHOICES: dict[str, tuple[Any, ...]] = {
@@ -57,6 +64,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "frames": (1, 2, 20),
     "by": (-50.0, 100.0, 1000.0),
     "blocks": (1, 3),
+    "owner": ("dead", "alive"),
 }
 
 
@@ -88,8 +96,31 @@ def draw_faults(
     for group in GROUPS:
         if bits.below(2):
             weights |= {kind: n for kind, n in group.items() if kind in kinds and bits.below(4)}
+    return _some(bits, _one_of(bits, _COUNTS) if weights else 0, weights, processes, sites, for_s)
+
+
+def draw_storm(bits: Chance, processes: Sequence[str]) -> FaultPlan:
+    """Return 1 to 5 faults of a few kinds, all soon, and all in the pool and those who come after.
+
+    The session goes on after each of them, and so several are looked at in one run.
+    """
+    weights = {kind: n for kind, n in STORM.items() if bits.below(2)} or STORM
+    workers = [name for name in processes if _is_worker(name)]
+    later = [f"VideoWorker-{len(workers) + 1 + n}" for n in range(2)]
+    pool = [*workers, *workers, *later, POOL, POOL]
+    return _some(bits, 1 + bits.below(5), weights, pool, None, STORM_S)
+
+
+def _some(
+    bits: Chance,
+    count: int,
+    weights: Mapping[str, int],
+    processes: Sequence[str],
+    sites: Mapping[str, Sequence[str]] | None,
+    for_s: float,
+) -> FaultPlan:
     faults: dict[Fault, None] = {}
-    for _ in range(_one_of(bits, _COUNTS) if weights else 0):
+    for _ in range(count):
         kind = _weighted(bits, weights)
         if (fault := _fault(bits, kind, processes, sites or {}, for_s)) is not None:
             faults[fault] = None
@@ -139,8 +170,10 @@ def _trigger(
     bits: Chance, cls: type[Fault], process: str, sites: Sequence[str], for_s: float
 ) -> dict[str, Any]:
     """Return a time, a site or a state."""
+    if cls.kind == "raise" and _is_worker(process) and bits.below(2):
+        return {"site": _one_of(bits, WORKER_CALLS), "hit": _count(bits, 3)}
     what = bits.below(8)
-    if what < 3:
+    if what < (1 if _is_worker(process) else 3):  # a worker mostly waits
         return {"at_s": _time(bits, for_s)}
     if cls.default_site:
         return {"site": cls.default_site, "hit": _count(bits, 7)}
@@ -155,6 +188,11 @@ def _site(bits: Chance, cls: type[Fault], process: str, sites: Sequence[str]) ->
         calls = [call for call in CALLS if process != POOL or call != "call.shutdown"]
         call = "call.task" if _is_worker(process) else _one_of(bits, calls)
         return {"site": call, "hit": 1 if call != "call.do_main_loop" else _count(bits, 6)}
+    is_workers = _is_worker(process)
+    if cls.kind in ("hang", "delay") and is_workers and "note.stack" in sites and not bits.below(3):
+        return {"site": "note.stack", "hit": _count(bits, 3)}  # all else goes on meanwhile
+    if cls.kind == "crash" and is_workers and "wait" in sites and bits.below(3) == 0:
+        return {"site": "wait", "hit": 1 + _count(bits, 3)}  # its result is on its way
     likely = list(sites[:6])
     choices = [*sites, *likely, *likely]
     if cls.kind in ("hang", "delay") and not _is_worker(process) and bits.below(4) == 0:
@@ -177,7 +215,8 @@ def _state(bits: Chance, process: str) -> dict[str, Any]:
 
 
 def _time(bits: Chance, for_s: float) -> float:
-    return 0.0 if bits.below(8) == 0 else round(bits.below(1100) / 1000 * for_s, 3)
+    share = bits.below(1050) / 1000
+    return 0.0 if bits.below(8) == 0 else round(share * share * for_s, 3)
 
 
 def _count(bits: Chance, doublings: int) -> int:
@@ -196,7 +235,9 @@ def _values(bits: Chance, cls: type[Fault], process: str) -> dict[str, Any]:
         if each.name == "for_s":
             # A router that never runs again, and does not die, keeps everybody for ever.
             may_be_for_good = each.default is None and process != ROUTER
-            for_good = may_be_for_good and bits.below(5) == 0
+            # A worker that hangs for good is replaced, and the session goes on.
+            one_in = 2 if _is_worker(process) else 5
+            for_good = may_be_for_good and bits.below(one_in) == 0
             values["for_s"] = None if for_good else _one_of(bits, FOR_S)
     return values
 

@@ -5,6 +5,7 @@ from sim.properties import (
     endings,
     frames,
     pool,
+    readers,
     recording,
     refusals,
     router,
@@ -25,6 +26,7 @@ ALL: tuple[type[Property], ...] = (
     *scripts.PROPERTIES,
     *frames.PROPERTIES,
     *accounts.PROPERTIES,
+    *readers.PROPERTIES,
     *recording.PROPERTIES,
     *sometimes.PROPERTIES,
 )

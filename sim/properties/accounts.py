@@ -6,17 +6,22 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from hal.clock import NS_PER_S
+from sim.faults import PipeFull, SlowReader
 from sim.properties.base import WORK, FrameSeen, Property
+from sim.properties.board import Board
 from sim.properties.facts import CAMERA, VIDEO
 from sim.properties.frames import StackWatch
 from sim.properties.ring import Taken
 from sim.world.plan import ROUTER
+from sim.world.tampering import NEXT_FRAME
 from sim.world.trace import Step
 
 if TYPE_CHECKING:
     from sim.world.world import World
 
+_PURGED, _DISCARDED = 1, 2  # of the camera manager's record
 FULL_S = 2.2  # until a full buffer is purged
+NEARLY_FULL = 0.9  # from here on it is, when the camera manager next has a look
 STUCK_S = 2.0
 NEXT_ROWS = 64  # that are looked at before they are overwritten
 _HEADER_BYTES = 128
@@ -31,6 +36,7 @@ class Conservation(StackWatch):
 
     id = "B1"
     title = "the account of frames balances, and is true"
+    sites = frozenset({"wait"})
     sees = WORK
 
     def __init__(self, world: "World") -> None:
@@ -44,6 +50,35 @@ class Conservation(StackWatch):
         self._waiting: set[int] = set()
         self._unread: dict[str, int] = {}
         self._full_ns: int | None = None
+        self._board = Board(world)
+        self._was_full: tuple[int, int] | None = None
+        self._full_looks_ns = 0
+
+    def step(self, step: Step) -> None:
+        """See that the camera manager purges a buffer that it has found nearly full."""
+        if step.process != CAMERA or not self.facts.stacks.has_ring:
+            return
+        before, self._was_full = self._was_full, self._is_full()
+        if before is None or before != self._was_full:
+            self._full_looks_ns = step.t_ns
+        elif self.facts.disturbed_ns({CAMERA, VIDEO}) < self._full_looks_ns:
+            self._was_full = None
+            self._say(
+                "nothing is purged though the camera manager has found the buffer nearly full, and "
+                "no worker at it: its frames are lost in the device without a word"
+            )
+
+    def _is_full(self) -> tuple[int, int] | None:
+        """Return what is released, and handed out, if the buffer must be purged; else None."""
+        being = getattr(self.world.machine.running, "being", None)
+        ring, flag = self.ring, self.flag
+        is_full = ring.written - ring.released >= NEARLY_FULL * ring.total
+        is_on = getattr(being, "_acquisition_on", False)
+        if not (is_full and is_on and flag.state == "READY" and self.is_running):
+            return None
+        if self._value("flag").get_lock().holder is not None:
+            return None
+        return ring.released, flag.epoch
 
     def written(self, process: str, index: int, frame: Taken) -> None:
         """Count a frame, and those that the device has lost before it."""
@@ -59,6 +94,17 @@ class Conservation(StackWatch):
         self._full_ns = None
         if self.flag.state != "FINISHED":
             self._dropped += released - self.ring.released
+            if CAMERA not in self.facts.raising:
+                self._see_counted()
+
+    def _see_counted(self) -> None:
+        """See that what is about to be dropped has been counted."""
+        counted = self._board.read(CAMERA, _PURGED) + self._board.read(CAMERA, _DISCARDED)
+        if counted < self._dropped:
+            self._say(
+                f"{counted} frames are purged or discarded when {self._dropped} have been: whoever "
+                "dies after it has dropped frames must have counted them before"
+            )
 
     def _judge_full(self) -> None:
         """See that a full buffer does not stay full while nobody reads."""
@@ -133,10 +179,11 @@ class Conservation(StackWatch):
             self._say(f"{unread} results, of {n_images} frames each, were sent and never read")
 
     def _all_is_plain(self) -> bool:
-        """Whether no fault but deaths has struck, and none of them at the end of the session."""
+        """Whether no fault has struck pipes, and none at all at the end of the session."""
         ends_ns = self.facts.session_ends_ns or 0
-        kinds = {fault.kind for fault in self.world.injector.struck}
-        return kinds <= {"crash"} and self.facts.struck_ns < ends_ns
+        in_pipes = (*NEXT_FRAME, PipeFull, SlowReader)
+        are_whole = not any(isinstance(fault, in_pipes) for fault in self.world.injector.struck)
+        return are_whole and max(self.facts.struck_ns, self.facts.quiet_ns) < ends_ns
 
     def _is_sound(self, name: str) -> bool:
         """Whether a manager came to its end by itself, with nothing raised in it."""

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from hal.motor import Motor
 from magscope.report import ProcessReport
-from sim.faults import Raise
+from sim.faults import Raise, StaleMemory
 from sim.properties.base import NEWS, FrameSeen, Property
 from sim.properties.facts import KINDS_THAT_RAISE, VIDEO, WORKER
 from sim.properties.traffic import called
+from sim.world.injection import ANOTHER
 from sim.world.plan import ROUTER, Action
 from sim.world.process import SIGKILL, SIGTERM, VirtualProcess
 from sim.world.trace import Step
@@ -61,14 +62,32 @@ class NothingLeft(Property):
                 f"The locks {', '.join(taken)} are still taken. "
                 "A lock must be given back, also by the death of its holder."
             )
+        others = self._see_others()
         if not self._should_be_swept():
             return
-        left = sorted({name for _, name in machine.memory})
+        left = sorted({name for session, name in machine.memory if session not in others})
         if left:
             self.violate(
                 f"Shared memory is left when all have ended: {', '.join(left)}. "
                 "Whoever ends last must remove the session's memory, or it is lost until a restart."
             )
+
+    def _see_others(self) -> set[str]:
+        """Return the sessions that others run on this machine; see that they have their memory."""
+        machine = self.world.machine
+        others = {
+            session
+            for session, owner in machine.sessions.items()
+            if owner.name == ANOTHER and owner.exitcode is None
+        }
+        struck = self.world.injector.struck
+        wanted = sum(f.blocks for f in struck if isinstance(f, StaleMemory) and f.owner == "alive")
+        if sum(session in others for session, _ in machine.memory) < wanted:
+            self.violate(
+                "The memory of another session, which runs on the same machine, is gone or is "
+                "this one's. What belongs to who is alive may not be touched."
+            )
+        return others
 
     def _should_be_swept(self) -> bool:
         router = self.world.router
@@ -99,9 +118,11 @@ class TruthfulReport(Property):
             self._forced.setdefault(step.object, set()).add(how)
 
     def _is_there(self, name: str) -> bool:
-        """Whether a process had not ended before this very moment."""
+        """Whether nobody could tell that a process had ended, by itself, before this moment."""
         process = self.facts.process(name)
-        return process is not None and process.ended_ns in (None, self.facts.now_ns)
+        if process is None:
+            return False
+        return process.ended_ns in (None, self.facts.now_ns) or process.exitcode == -SIGKILL
 
     def at_end(self) -> None:
         """Compare the report with what happened."""
@@ -141,7 +162,9 @@ class TruthfulReport(Property):
             self._say(name, f"ended with {code}, and the report has {told.exit_code}")
         elif told.outcome == "clean":
             well = code == 0 or (code in (-SIGTERM, 128 + SIGTERM, 1) and "terminated" in forced)
-            if not well and not (not is_manager and self._may_be_missing()):
+            # The router is told nothing of a worker's end by a manager that dies in that moment.
+            is_unknown = not is_manager and told.exit_code is None and self._may_be_missing()
+            if not well and not is_unknown:
                 self._say(name, f"ended with {code}, and the report calls it clean")
         elif told.outcome in ("terminated", "killed"):
             if told.outcome not in forced:

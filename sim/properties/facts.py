@@ -8,11 +8,18 @@ from hal.clock import NS_PER_S
 from magscope.processes import ManagerProcessBase
 from sim.faults import (
     KINDS,
+    CameraBurst,
+    CameraDrop,
+    CameraDuplicate,
+    CameraLate,
+    CameraTorn,
     DeviceFault,
     DiskFull,
     DiskReadOnly,
     FsyncFails,
     MemoryMissing,
+    MotorLostSteps,
+    MotorOvershoot,
     Oversize,
     PipeClosed,
     Raise,
@@ -32,7 +39,16 @@ FOREVER_NS = math.inf
 _RAISES = (
     DeviceFault, DiskFull, DiskReadOnly, FsyncFails, MemoryMissing, Oversize, PipeClosed, Raise,
 )  # fmt: skip
-KINDS_THAT_RAISE = frozenset(kind for kind, cls in KINDS.items() if issubclass(cls, _RAISES))
+# The device does these, and tells nobody: its manager has no reason to do anything else than ever.
+_IN_SILENCE = (
+    CameraBurst, CameraDrop, CameraDuplicate, CameraLate, CameraTorn, MotorLostSteps,
+    MotorOvershoot,
+)  # fmt: skip
+KINDS_THAT_RAISE = frozenset(
+    kind
+    for kind, cls in KINDS.items()
+    if issubclass(cls, _RAISES) and not issubclass(cls, _IN_SILENCE)
+)
 _RAISING = frozenset(f"fault.{kind}" for kind in KINDS_THAT_RAISE)
 _FAULTS = tuple(f"fault.{kind}" for kind in KINDS)
 

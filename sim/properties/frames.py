@@ -2,6 +2,7 @@
 # ruff: noqa: ARG002 - a hook takes all that is told
 
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from sim.properties.facts import CAMERA, WORKER
 from sim.properties.pool import PoolWatch
 from sim.properties.reference import Flag
 from sim.properties.ring import Claim, Ring, Taken
+from sim.truth import CELL_PX, read_cells
 from sim.world.trace import Step
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 _ODD_TIMES = (CameraDuplicate, CameraTorn, ClockJump, CoarseClock)
 _NS_PER_S = 1_000_000_000
+_MOST_VIDEOS = 12  # that are looked at
 
 
 class StackWatch(PoolWatch):
@@ -78,6 +81,11 @@ class OneOwner(StackWatch):
         """See that nothing is released under a reader, and of a finished stack its own frames."""
         ring, flag = self.ring, self.flag
         count = released - ring.released
+        if self._value("flag").get_lock().holder != self.world.machine.running.pid:
+            self.violate(
+                f"{process} releases {count} frames without the flag's lock. "
+                "They may be handed to a worker at the same moment, which then reads others."
+            )
         if flag.state == "RUNNING":
             self.violate(
                 f"{process} releases {count} frames while {flag}. "
@@ -253,4 +261,59 @@ class InOrder(StackWatch):
                 )
 
 
-PROPERTIES = (OneOwner, NoTornFrame, InOrder)
+class VideoShowsFrames(StackWatch):
+    """B2: what was saved as video are frames as the camera gave them, whole, each with its time."""
+
+    id = "B2"
+    title = "video shows whole frames, each with its own time"
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._times_ns: dict[int, int] = {}
+
+    def written(self, process: str, index: int, frame: Taken) -> None:
+        """Remember when a frame was taken."""
+        if self.world.record is not None:
+            self._times_ns[frame.number] = frame.time_ns
+
+    def at_end(self) -> None:
+        """Look at the first frames that were saved."""
+        directory = self.world.record
+        is_odd = any(isinstance(f, _ODD_TIMES) for f in self.world.injector.struck)
+        is_truth = self.world.rig.camera.driver.startswith("sim.devices.truth:")
+        if directory is None or is_odd or not is_truth or not directory.is_dir():
+            return
+        for path in sorted(directory.glob("*.tiff"))[:_MOST_VIDEOS]:
+            if problem := self._problem(path):
+                self.violate(
+                    f"In a video that was saved, {problem}. A frame must be copied before its "
+                    "stack is given back, and be saved with the time at which it was taken."
+                )
+                return
+
+    def _problem(self, path: Path) -> str:
+        """Return what is wrong with a video; that it can not be read is for F1 to say."""
+        import tifffile  # slow to load
+
+        try:
+            with tifffile.TiffFile(path) as tiff:
+                pixels = tiff.asarray()
+                labels = (tiff.imagej_metadata or {})["Labels"]
+        except Exception:  # whatever half a file does to its reader
+            return ""
+        if pixels.shape[-1] % CELL_PX or pixels.shape[-2] != CELL_PX:
+            return ""
+        for cell, label in zip(
+            pixels[..., :CELL_PX].reshape(-1, CELL_PX, CELL_PX), labels, strict=False
+        ):
+            try:
+                number = int(read_cells(cell.T[:, :, None, None])[0, 0, 3])
+            except ValueError:
+                return "there is a frame of which a part is another one's"
+            time_ns = self._times_ns.get(number)
+            if time_ns is None or abs(float(label) - time_ns / _NS_PER_S) > 1e-6:
+                return f"frame {number} has the time {label}, at which it was not taken"
+        return ""
+
+
+PROPERTIES = (OneOwner, NoTornFrame, InOrder, VideoShowsFrames)

@@ -3,10 +3,11 @@
 from typing import TYPE_CHECKING, Any
 
 from hal.clock import NS_PER_S
-from sim.faults import Raise
+from sim.faults import Corrupt, DelayMessage, Drop, Duplicate, Raise, Reorder, SlowReader
 from sim.properties.base import WORK, FrameSeen, Property
 from sim.properties.facts import CAMERA, VIDEO, WORKER
 from sim.properties.reference import Flag, illegal
+from sim.world.tampering import NEXT_FRAME
 from sim.world.trace import Step
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 BACK_S = 2.2  # until the flag is READY again
 BUSY_S = 1.1
 HIRED_S = 2.0
+HEALED_S = 0.5
 
 
 class PoolWatch(Property):
@@ -60,12 +62,14 @@ class PoolWatch(Property):
     @property
     def is_running(self) -> bool:
         """Whether both who have to do with the flag run, and the session is not at its end."""
+        return self.was_running and self.facts.asked_ns is None
+
+    @property
+    def was_running(self) -> bool:
+        """Whether both have gone on until the end was asked for, if it was."""
         said = self.facts.said
-        return (
-            said.get(CAMERA) == said.get(VIDEO) == "running"
-            and self.facts.asked_ns is None
-            and not self.facts.raising & {CAMERA, VIDEO}
-        )
+        both_run = said.get(CAMERA) == said.get(VIDEO) == "running"
+        return both_run and not self.facts.raising & {CAMERA, VIDEO}
 
 
 class LegalTransitions(PoolWatch):
@@ -156,12 +160,13 @@ class NoWedge(PoolWatch):
             )
 
     def _judge(self) -> None:
-        if self._state == "READY" or self._is_told_off or not self.is_running:
+        if self._state == "READY" or self._is_told_off or not self.was_running:
             return
         undisturbed_ns = max(self._since_ns, self.facts.struck_ns, self._disturbed_ns())
         if self._state == "FINISHED":  # it may hang with the flag's lock in its hands
             undisturbed_ns = max(undisturbed_ns, self.facts.disturbed_ns({self._owner}))
-        stuck_s = (self.facts.now_ns - undisturbed_ns) / NS_PER_S
+        until_ns = self.facts.now_ns if self.facts.asked_ns is None else self.facts.asked_ns
+        stuck_s = (until_ns - undisturbed_ns) / NS_PER_S
         if stuck_s > BACK_S:
             self._is_told_off = True
             self.violate(
@@ -203,17 +208,100 @@ class NoWedge(PoolWatch):
             )
 
 
+class SoundWorkersLive(PoolWatch):
+    """P2: the video processor kills no worker that nothing is the matter with, and leaves none.
+
+    A worker whose stack was held up goes on as soon as it can; that one has to be killed tells that
+    it was left waiting for what nobody gives it.
+    """
+
+    id = "P2"
+    title = "workers that are well are let be, those that are of no use are replaced"
+    sites = frozenset({"process.kill", "process.end", "wait"})
+    sees = WORK
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._out: dict[str, tuple[int, int]] = {}
+
+    def frame(self, frame: FrameSeen) -> None:
+        """See a task go out, and its result come in."""
+        if frame.process != VIDEO:
+            return
+        epoch = getattr(frame.work, "epoch", None)
+        if frame.way == "receive":
+            for name in [name for name, its in self._out.items() if its[0] == epoch]:
+                del self._out[name]
+        elif epoch is not None:
+            self._out[f"{WORKER}{frame.work.owner}"] = epoch, frame.t_ns
+
+    def step(self, step: Step) -> None:
+        """See whom the video processor kills, and whom it keeps though nothing comes of him."""
+        if step.site == "process.end":
+            self._out.pop(step.process, None)
+        elif step.process != VIDEO:
+            return
+        elif step.site == "process.kill":
+            self._kills(step.object)
+        elif self._out:
+            self._see_service()
+
+    def _see_service(self) -> None:
+        """See that whoever has a task gives its result, or is replaced."""
+        if not self.is_running or self._may_wait():
+            return
+        for name, (epoch, began_ns) in self._out.items():
+            if name in self.facts.raising:
+                continue  # it may take its own pipe for broken
+            # Whoever hangs may have a lock that this one needs.
+            undisturbed_ns = max(began_ns, self.facts.struck_ns, self.facts.quiet_ns)
+            if (late_s := (self.facts.now_ns - undisturbed_ns) / NS_PER_S) > BACK_S:
+                self.violate(
+                    f"{name} has had stack {epoch} for {late_s:.1f} s, and is still there. "
+                    "Who can not be heard any more must be replaced, or the others do its work."
+                )
+                self._out.clear()
+                return
+
+    def _may_wait(self) -> bool:
+        """Whether a result, or what lets a worker go on, may have been lost without a trace."""
+        kinds = (Drop, DelayMessage, Reorder, Duplicate, SlowReader)
+        return any(isinstance(f, kinds) for f in self.world.injector.struck)
+
+    def _kills(self, name: str) -> None:
+        quiet_s = (self.facts.now_ns - self.facts.quiet_ns) / NS_PER_S
+        if not self.facts.is_alive(name) or quiet_s < HEALED_S or self._is_excused():
+            return
+        self.violate(
+            f"The video processor kills {name}, though no fault has been felt for {quiet_s:.1f} s. "
+            "A worker that is well is held up by nobody, or it was left waiting for what never "
+            "came; all waited for its stack meanwhile."
+        )
+
+    def _is_excused(self) -> bool:
+        """Whether a fault has taken what a worker waits for, or let the manager do half a thing."""
+        struck = self.world.injector.struck
+        taken = [f for f in struck if isinstance(f, NEXT_FRAME) and not _is_read(f)]
+        return bool(self.facts.raising & {VIDEO} or (taken and self.facts.pool_is_tampered))
+
+
+def _is_read(fault: object) -> bool:
+    """Whether a frame with this fault comes to its reader as one, though it makes no sense."""
+    return isinstance(fault, Corrupt) and fault.part != "length"
+
+
 class BusyCount(PoolWatch):
     """P3: the busy count is the number of workers inside a task, but for one just dead."""
 
     id = "P3"
     title = "the busy count is right"
-    sites = frozenset({"note.flag", "value.set", "wait"})
+    sites = frozenset({"note.flag", "value.set", "wait", "process.join"})
     sees = WORK
 
     def __init__(self, world: "World") -> None:
         super().__init__(world)
         self._out: dict[str, int] = {}
+        self._has_buried = False
 
     def step(self, step: Step) -> None:
         """See a stack handed out, and the count stored."""
@@ -224,7 +312,15 @@ class BusyCount(PoolWatch):
         elif step.site == "value.set":
             if self.is_there and step.object == self._value("busy").name:
                 self._compare(int(step.detail), "is set to")
+        elif step.site == "process.join":
+            if step.process == VIDEO:
+                self._has_buried = True
+                self._out.pop(step.object, None)
         elif step.process == VIDEO and self.is_there and self.is_running:
+            if self._has_buried:  # it knows of that death, and waits now
+                self._has_buried = False
+                self._compare(self._value("busy")._words[0], "is")  # noqa: SLF001 - as it stands
+                return
             undisturbed_ns = max(self.facts.struck_ns, self.facts.disturbed_ns({VIDEO}))
             if self.facts.now_ns - undisturbed_ns > BUSY_S * NS_PER_S:
                 count = self._value("busy")._words[0]  # noqa: SLF001 - as it stands
@@ -273,4 +369,6 @@ class BusyCount(PoolWatch):
         return self.facts.now_ns - since_ns > BUSY_S * NS_PER_S
 
 
-PROPERTIES: tuple[type[Property], ...] = (LegalTransitions, NoWedge, BusyCount)
+PROPERTIES: tuple[type[Property], ...] = (
+    LegalTransitions, NoWedge, SoundWorkersLive, BusyCount,
+)  # fmt: skip

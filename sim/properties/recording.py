@@ -1,6 +1,5 @@
 """S6, F1, F2 and F3: what was reported as saved is on disk, readable, once, with no gap unsaid."""
 
-import struct
 from typing import TYPE_CHECKING, Any
 
 from hal.clock import NS_PER_S
@@ -8,45 +7,17 @@ from magscope.recording.check import problems_of_recording
 from sim.faults import CameraDuplicate, Duplicate
 from sim.faults.disks import DiskFault, TornWrite
 from sim.properties.base import MESSAGES, WORK, FrameSeen, Head, Property
+from sim.properties.board import Board
 from sim.properties.facts import RECORDER, VIDEO, WORKER
 from sim.properties.traffic import RouterWatch, called
 from sim.world.plan import ROUTER
 from sim.world.trace import Step
 
 if TYPE_CHECKING:
-    import mmap
-
     from sim.world.world import World
 
 RESUMED_S = 0.2
-_FIELDS, _SLOTS, _WORD_BYTES = 8, 3, 8
-_RECORD_BYTES = _WORD_BYTES + _SLOTS * _FIELDS * _WORD_BYTES
 _IS_RECORDING, _ROWS_SAVED = 1, 2
-
-
-class Board:
-    """The board of the managers as it lies in memory, read without the code that is looked at."""
-
-    def __init__(self, world: "World") -> None:
-        self._world = world
-        self._memory: mmap.mmap | None = None
-
-    def look(self) -> None:
-        """Take hold of the memory, which outlives its name so."""
-        machine = self._world.machine
-        for (session, name), memory in machine.memory.items():
-            if name == "board" and machine.sessions.get(session) is self._world.router:
-                self._memory = memory
-
-    def read(self, manager: str, field: int) -> int:
-        """Return a field of a manager's record; 0 before there is one."""
-        names = list(self._world.monitor.facts.managers)
-        if self._memory is None or manager not in names:
-            return 0
-        start = names.index(manager) * _RECORD_BYTES
-        (version,) = struct.unpack_from("<q", self._memory, start)
-        slot = start + _WORD_BYTES + version % _SLOTS * _FIELDS * _WORD_BYTES
-        return int(struct.unpack_from("<q", self._memory, slot + field * _WORD_BYTES)[0])
 
 
 class OnDisk(RouterWatch):

@@ -157,9 +157,17 @@ class Stacks:
         assert self._ring is not None
         return self._ring
 
+    def _is_swept(self) -> bool:
+        """Whether the video buffer's name was gone before a frame was written."""
+        if self._ring is None:
+            self._ring = Ring.of(self._world)
+        return self._ring is None
+
     def _set(self, step: Step) -> None:
         if step.object == "VideoBuffer":
             word, _, number = step.detail.partition("=")
+            if word not in ("written", "released") or self._is_swept():
+                return
             if word == "written":
                 index = int(number) - 1
                 self.frames[index] = frame = self.ring.look(index)
@@ -171,6 +179,8 @@ class Stacks:
             self._tell("tracked", step.process, int(step.detail.removeprefix("written=")))
 
     def _flag(self, step: Step) -> None:
+        if self._is_swept():
+            return
         flag = Flag.noted(step.detail)
         worker = f"{WORKER}{flag.owner}"
         if flag.state == "FINISHED":

@@ -368,6 +368,8 @@ class NobodyBlocks(RouterWatch):
             self._judge(key, began_ns, meth)
 
     def _judge(self, key: tuple[str, int, str], began_ns: int, meth: str) -> None:
+        if not self.router_is_sound:
+            return  # it may take an end that an exception came out of for broken
         sender, number, to = key
         late_s = (self.facts.now_ns - max(began_ns, self._disturbed_ns(sender, to))) / NS_PER_S
         stalled = self.facts.is_stalled(to, began_ns) or self.facts.is_stalled(sender, began_ns)

@@ -17,6 +17,7 @@ HEARD_S = 1.0  # until the router begins to end the session
 OBEYED_S = 0.5  # until a manager that was told to quit begins to
 BOUND_S = 10.5  # until all have ended, whatever is the matter with them
 PLAIN_S = 1.1  # the same, when nothing is the matter
+SEEN_OFF_S = 4.7  # until the video processor has seen its workers off, whatever they do
 ORPHANS_S = 5.5  # until all have ended, once the router is dead
 
 
@@ -35,6 +36,7 @@ class Ends(RouterWatch):
         super().__init__(world)
         self._told: dict[str, int] = {}
         self._failed_ns: int | None = None
+        self._video_told_ns: int | None = None
         self._is_told_off = False
 
     def frame(self, frame: FrameSeen) -> None:
@@ -53,6 +55,8 @@ class Ends(RouterWatch):
         """Take down that a manager was told to quit."""
         if head.meth == "quit" and self.facts.said.get(to, "running") == "running":
             self._told.setdefault(to, frame.t_ns)
+            if to == VIDEO and self._video_told_ns is None:
+                self._video_told_ns = frame.t_ns
 
     def step(self, step: Step) -> None:
         """Compare the time with the bounds."""
@@ -74,9 +78,15 @@ class Ends(RouterWatch):
         """See that nobody is made to end who would have quit if only told to."""
         facts = self.facts
         manager = facts.managers.get(whom)
-        if manager is None or whom == VIDEO or whom not in facts.ran or facts.raising:
-            return  # the video processor may still be busy with a worker that hangs
+        if manager is None or whom not in facts.ran or facts.raising:
+            return
         since_ns = facts.session_ends_ns or facts.now_ns
+        if whom == VIDEO:  # it may still be busy with workers that hang
+            if self._video_told_ns is None:
+                return
+            since_ns = self._video_told_ns
+            if (facts.now_ns - since_ns) / NS_PER_S < SEEN_OFF_S:
+                return
         is_sound = facts.disturbed_ns({whom, ROUTER}) < since_ns and not facts.tampered_ns
         if is_sound and facts.is_alive(whom) and not facts.is_stalled(whom, since_ns):
             self.violate(
@@ -286,7 +296,8 @@ class InPhases(Property):
 
     def _is_excused(self) -> bool:
         asked = {a.process for a in self.world.actions if a.do in ("quit", "stall", "send")}
-        return bool(self.world.injector.struck or asked)
+        presses = sum(action.do == "interrupt" for action in self.world.actions)
+        return bool(self.world.injector.struck or asked or presses > 1)  # the second is in a hurry
 
 
 PROPERTIES: tuple[type[Property], ...] = (Ends, QuitsOnce, NoOrphans, InPhases)

@@ -15,10 +15,11 @@ from sim.world.effects import Effects
 from sim.world.kernel import Task
 from sim.world.machine import Machine
 from sim.world.process import SIGKILL, VirtualProcess
+from sim.world.runtime import VirtualRuntime
 from sim.world.states import StateWatch
 from sim.world.tampering import NEXT_FRAME
 
-ROUTER = "MagScope"
+ROUTER, ANOTHER = "MagScope", "another system"
 _FOR_ITSELF = (processes.Raise, memory.MemoryMissing)  # at an operation of the process itself
 _NEVER_FAIL = frozenset({"lock.release", "lock.held"})
 _LASTING = (LastingFault, processes.Delay, CameraBurst)
@@ -227,11 +228,11 @@ class Injector:
         machine = self._machine
         if machine.sessions:
             return  # the session has begun: it is too late
-        dead = VirtualProcess(machine, "a dead session", None)
-        dead.exitcode, dead.ended_ns = -SIGKILL, 0
-        session = machine.named("session")
-        machine.sessions[session] = dead
+        other = VirtualProcess(machine, ANOTHER, None)
+        session = VirtualRuntime(machine, other).begin_session()  # named as this one's will be
+        if fault.owner == "dead":
+            other.exitcode, other.ended_ns = -SIGKILL, 0
         for number in range(fault.blocks):
             name = _NAMES[number] if number < len(_NAMES) else f"device-{number}"
             machine.memory[session, name] = mmap.mmap(-1, mmap.PAGESIZE)
-        self._hit(fault, dead)
+        self._hit(fault, other)

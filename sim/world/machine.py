@@ -19,7 +19,7 @@ from sim.world.memory import OwnMemory, spaces_of
 from sim.world.pipes import CAPACITY_BYTES, VirtualEndpoint
 from sim.world.process import SIGKILL, VirtualProcess
 from sim.world.runtime import VirtualRuntime
-from sim.world.sync import VirtualLock
+from sim.world.sync import VirtualLock, VirtualMemory
 
 
 class Machine:
@@ -42,6 +42,7 @@ class Machine:
         self.pids = itertools.count(1)
         self.processes: dict[int, VirtualProcess] = {}
         self.memory: dict[tuple[str, str], mmap.mmap] = {}
+        self.holds: list[VirtualMemory] = []
         self._blocks: list[mmap.mmap] = []
         self.sessions: dict[str, VirtualProcess] = {}
         self.living = 0
@@ -148,6 +149,9 @@ class Machine:
         self.kernel.close()
         # A buffer that nobody has dropped is known to Python until it ends, and so would all that
         # it leads to: the blocks of memory, this, and the processes with their buffers.
+        for hold in self.holds:
+            hold.forget()
+        self.holds.clear()
         for process in self.processes.values():
             process.__dict__.pop("being", None)
         self._handed.clear()

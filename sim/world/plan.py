@@ -16,7 +16,10 @@ from sim.world.trace import Step, Trace
 
 VERSION = 1
 ROUTER = "MagScope"
-DOINGS = ("send", "flood", "talk", "post", "send_bad", "stall", "quit", "interrupt")
+DOINGS = (
+    "send", "flood", "talk", "post", "send_bad", "stall", "read", "quit", "interrupt", "look",
+)  # fmt: skip
+_ROUTERS = ("interrupt", "look")
 
 
 class FailureFileError(ValueError):
@@ -35,9 +38,12 @@ class Action:
     - `post` the bytes that `args` has in hexadecimal, whatever they are,
     - `send_bad`: send something that is no message, of the kind that `meth` names,
     - `stall`: not read its messages for so many seconds (`args`),
+    - `read` the buffer of rows `to`, as `meth` says (`read` what is new, or the `newest`), every so
+      many seconds, so many times in all (`args` is both),
     - `quit`.
 
-    `MagScope` may `interrupt`: Ctrl-C is pressed.
+    `MagScope` may `interrupt`: Ctrl-C is pressed; or `look`: somebody who watches the session is
+    shown a snapshot of it every so many seconds (`args`).
 
     Attributes:
         at_s: Virtual seconds from the world's beginning; before the system is up, then.
@@ -58,8 +64,10 @@ class Action:
     def __post_init__(self) -> None:
         if self.do not in DOINGS:
             raise ValueError(f"action {self.do!r}: choose one of {', '.join(DOINGS)}")
-        if (self.do == "interrupt") != (self.process == ROUTER):
-            raise ValueError(f"{self.process} can not {self.do}: {ROUTER} can be interrupted alone")
+        if (self.do in _ROUTERS) != (self.process == ROUTER):
+            raise ValueError(
+                f"{self.process} can not {self.do}: {ROUTER} can {' and '.join(_ROUTERS)} alone"
+            )
         if not 0 <= self.at_s < 1e6:
             raise ValueError(f"{self.do} of {self.process!r}: at_s = {self.at_s} is no time")
 
@@ -71,8 +79,10 @@ class Action:
             "post": f"writes {self.args} into its pipe",
             "send_bad": f"sends {self.to} a message that is {self.meth}",
             "stall": f"does not read for {self.args} s",
+            "read": f"looks at the {self.meth} rows of {self.to} every {self.args[:1]} s",
             "quit": "quits",
             "interrupt": "is told to end by Ctrl-C",
+            "look": f"is looked at every {self.args} s",
         }[self.do]
         return f"{self.process} {what} at {self.at_s:g} s"
 

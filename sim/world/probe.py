@@ -1,17 +1,22 @@
 """A small manager that does in a world what a plan says: it sends messages, good and bad."""
 
+import json
 import pickle
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, ClassVar
+from zlib import crc32
 
 from hal.clock import NS_PER_S
+from magscope.datatypes import MatrixBuffer
 from magscope.processes import HEARTBEAT_S, ManagerProcessBase
+from magscope.report import Snapshot
 from magscope.runtime import MAX_FRAME_BYTES, current
 from magscope.utils import Message
 from sim.world.plan import Action
 
 BAD_MESSAGES = ("no message", "unpicklable", "oversized", "nameless", "unknown", "private")
+NEWEST_ROWS = 40
 
 
 class Unpicklable:
@@ -37,6 +42,7 @@ class Probe(ManagerProcessBase):
         self._actions = sorted(actions, key=lambda action: action.at_s)
         self._zero_ns = zero_ns
         self._heard = 0
+        self._buffers: dict[str, MatrixBuffer] = {}
 
     def _warm_up(self) -> None:
         self._do_what_is_due()
@@ -85,12 +91,34 @@ class Probe(ManagerProcessBase):
             self._send_bad(action.to, action.meth)
         elif action.do == "stall":
             current().clock.sleep_s(*action.args)
+        elif action.do == "read":
+            self._read(action)
         elif action.do == "quit":
             self.quit()
 
+    def _read(self, action: Action) -> None:
+        """Look at rows, and say how many there were, and their checksum."""
+        buffer = self._buffers.get(action.to)
+        if buffer is None:
+            buffer = MatrixBuffer(create=False, locks=self.locks, name=action.to)
+            self._buffers[action.to] = buffer
+        count, place, lost = buffer.get_count_index(), buffer.get_read_index(), buffer.overwritten
+        current().note("rows", f"{action.to} count {count} {place} {lost}")
+        rows = buffer.read() if action.meth == "read" else buffer.newest(NEWEST_ROWS)
+        current().note("rows", f"{action.to} {action.meth} {len(rows)} {crc32(rows.tobytes())}")
+        self._again(action)
+
+    def shutdown(self) -> None:
+        """Let go of the buffers that were looked at."""
+        for buffer in self._buffers.values():
+            buffer.close()
+
     def _talk(self, action: Action) -> None:
-        every_s, left = action.args
         self.send_ipc(Message(action.to, action.meth))
+        self._again(action)
+
+    def _again(self, action: Action) -> None:
+        every_s, left = action.args
         if left > 1:
             later = replace(action, at_s=action.at_s + every_s, args=(every_s, left - 1))
             self._actions.append(later)
@@ -109,3 +137,14 @@ class Probe(ManagerProcessBase):
             self.send_ipc(Message(to, "_do", 1))
         else:
             self.send_ipc(Message(to, "no_such_method"))
+
+
+def tell_of_snapshot(snapshot: Snapshot) -> None:
+    """Say what somebody is shown who watches the session."""
+    shown = {
+        **asdict(snapshot.frames),
+        "level": snapshot.buffer_level,
+        "busy": snapshot.busy_count,
+        "flag": snapshot.flag,
+    }
+    current().note("snapshot", json.dumps(shown))

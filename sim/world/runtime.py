@@ -190,7 +190,9 @@ class VirtualRuntime(Runtime):
                 raise MemoryError(
                     f"no room for {size / 1e6:.1f} MB of shared memory for {name}"
                 ) from error
-        return VirtualMemory(machine, self._process, key, machine.memory[key])
+        hold = VirtualMemory(machine, self._process, key, machine.memory[key])
+        machine.holds.append(hold)
+        return hold
 
     def wait(
         self, readable: Iterable[Any], writable: Sequence[Any] = (), timeout_s: float | None = None

@@ -152,3 +152,8 @@ class VirtualMemory(SharedMemory):
         self._is_unlinked = True
         self._machine.operation("memory.unlink", self.name)
         self._machine.memory.pop(self._key, None)
+
+    def forget(self) -> None:
+        """Let go of the world at its end: Python may know this hold until it ends itself."""
+        self._is_unlinked = True
+        del self._machine, self._process

@@ -23,9 +23,10 @@ from sim.world.machine import Machine
 from sim.world.minimise import ddmin
 from sim.world.monitor import Monitor
 from sim.world.plan import ROUTER, Action, Cause, Failure, Plan, Workload
-from sim.world.probe import Probe
+from sim.world.probe import Probe, tell_of_snapshot
 from sim.world.process import VirtualProcess
 from sim.world.purity import Watch
+from sim.world.scribble import Scribbler
 from sim.world.trace import Trace
 
 END_S = 15.0
@@ -133,6 +134,7 @@ class World:
         self._script_text = script.read_text("utf-8") if script and script.is_file() else ""
         self._began_s = time.perf_counter()
         self.monitor.watch(self, ALL if properties is None else properties)
+        Scribbler(self)  # after those who compare what was read with what was written
         self.router: VirtualProcess = self.machine.launch(ROUTER, self._run_router)
         for action in self.actions:
             if action.do == "interrupt":
@@ -147,6 +149,9 @@ class World:
         for name in sorted({action.process for action in self.actions} - {ROUTER}):
             its = [action for action in self.actions if action.process == name]
             scope.add_manager(Probe(name, its, zero_ns))
+        for action in self.actions:
+            if action.do == "look":
+                scope.observe(tell_of_snapshot, *action.args)
         if self._prepare is not None:
             self._prepare(scope)
         scope.start()

@@ -4,7 +4,7 @@ import pytest
 from fault_tools import CAMERA, ROUTER
 
 from sim.faults import KINDS, FaultPlan, Hang, Raise
-from sim.faults.swarm import GROUPS, draw_faults
+from sim.faults.swarm import GROUPS, STORM, STORM_S, draw_faults, draw_storm
 from sim.world.schedules import Bits
 
 PROCESSES = (
@@ -65,3 +65,18 @@ def test_sites_and_kinds_may_be_given():
     faults = [fault for plan in drawn for fault in plan]
     assert {fault.kind for fault in faults} == {"crash"}
     assert {fault.site for fault in faults} == {"", "here", "there"}
+
+
+def test_a_storm_comes_soon_over_the_pool_and_those_who_replace_its_workers():
+    storms = [draw_storm(Bits(seed), PROCESSES) for seed in range(400)]
+    faults = [fault for storm in storms for fault in storm]
+    assert {len(storm) for storm in storms} == {1, 2, 3, 4, 5}
+    assert {fault.kind for fault in faults} == set(STORM)
+    assert all(fault.at_s is None or fault.at_s < 1.2 * STORM_S for fault in faults)
+    struck = Counter(fault.process for fault in faults)
+    assert set(struck) == {
+        "VideoWorker-1", "VideoWorker-2", "VideoWorker-3", "VideoWorker-4",
+        "VideoProcessorManager", "CameraManager",
+    }  # fmt: skip
+    assert struck["VideoWorker-1"] > struck["CameraManager"]
+    assert FaultPlan.from_json(storms[0].to_json()) == storms[0]

@@ -16,6 +16,7 @@ roi_px = 16
 tracker = "sim.truth_tracker:read_truth"
 [acquisition]
 on = {on}
+mode = "{mode}"
 [settings]
 "video processors n" = {workers}
 "video buffer n images" = 5
@@ -39,10 +40,13 @@ def run(
     records=False,
     framerate_hz=100,
     script="",
+    mode="track",
     **options,
 ):
     """Run the rig for so long, and return the outcome."""
-    rig = RIG.format(framerate_hz=framerate_hz, motors=motors, on=str(on).lower(), workers=workers)
+    rig = RIG.format(
+        framerate_hz=framerate_hz, motors=motors, on=str(on).lower(), workers=workers, mode=mode
+    )
     workload = Workload(
         rig=rig, for_s=for_s, actions=tuple(actions), records=records, script=script
     )

@@ -1,6 +1,8 @@
 """Each property sees the mistake that it is there for: the code is broken, and it says so."""
 
 import pickle
+from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 from property_tools import PINGS, property_class, run
@@ -10,9 +12,11 @@ from hal.motor import Motor
 from magscope.beadlock import BeadLockManager
 from magscope.camera import CameraManager
 from magscope.channel import Channel
-from magscope.datatypes import VideoBuffer
+from magscope.datatypes import MatrixBuffer, VideoBuffer
 from magscope.devices import DeviceHolder
+from magscope.feeds import HalFeed
 from magscope.flag import PoolFlag
+from magscope.ledger import Ledger
 from magscope.processes import ManagerProcessBase
 from magscope.protocol import Kind
 from magscope.recorder import RecordingManager
@@ -24,13 +28,14 @@ from magscope.session import Session
 from magscope.shutdown import Shutdown
 from magscope.utils import PoolVideoFlag
 from magscope.videoprocessing import VideoProcessorManager
-from magscope.videowork import StackProcessor
+from magscope.videowork import Result, StackProcessor
 from magscope.videoworker import VideoWorker
 from magscope.workers import WorkerRoll
-from sim.faults import Crash, DiskFull, Hang, Raise
+from sim.faults import CameraDrop, Crash, DiskFull, Hang, PipeFull, Raise, StaleMemory
 from sim.properties import ALL
 from sim.world.machine import VirtualRuntime
 from sim.world.plan import Action
+from sim.world.process import VirtualProcess
 from sim.world.sync import VirtualLock
 
 
@@ -482,6 +487,140 @@ def test_f3_a_number_that_two_stacks_have(broken):
 
     broken(VideoProcessorManager, "_task", make)
     assert "has the number 0 in its recording" in only("OnDisk", records=True)[0]
+
+
+@pytest.mark.parametrize("how", ["read", "newest"])
+def test_b4_rows_of_a_full_buffer_that_are_read_in_the_wrong_order(broken, how):
+    def make(_):
+        def wrong(self, start, stop):
+            return self._rows[start % self.shape[0] :][: stop - start].copy()
+
+        return wrong
+
+    broken(MatrixBuffer, "_range", make)
+    action = Action(0.7, "Probe-1", "read", "TracksBuffer", how, (0.3, 4))
+    said = only("RowsAsWritten", actions=[action], for_s=1.7)
+    assert f"looked at TracksBuffer ({how}: rows, checksum)" in said[0]
+
+
+def test_b4_rows_that_count_as_waiting_though_they_were_overwritten(broken):
+    broken(MatrixBuffer, "get_count_index", lambda _: lambda self: self.written - self._get(9))
+    action = Action(1.3, "Probe-1", "read", "TracksBuffer", "read", (0.3, 1))
+    said = only("RowsAsWritten", actions=[action], for_s=1.6)
+    assert "TracksBuffer (count: rows waiting, their place, rows lost)" in said[0]
+
+
+def test_b1_a_snapshot_that_shows_frames_twice(broken):
+    def make(account):
+        def double(self, **options):
+            right = account(self, **options)
+            return replace(right, in_buffer=right.in_buffer + right.processed)
+
+        return double
+
+    broken(Ledger, "account", make)
+    said = only("EachLook", actions=[Action(0, "MagScope", "look", args=(0.1,))])
+    assert said[0].startswith("B1: Who looks at the session is shown that ")
+
+
+def test_p2_a_task_that_is_never_sent_on(broken):
+    broken(VideoProcessorManager, "_writable", lambda _: ManagerProcessBase._writable)
+    faults = [PipeFull("VideoProcessorManager", at_s=0.2, for_s=0.3)]
+    said = only("SoundWorkersLive", faults=faults, for_s=2.5)
+    assert "The video processor kills VideoWorker-1, though no fault has been felt" in said[0]
+
+
+def test_s1_a_video_processor_that_waits_for_a_hanging_worker(broken):
+    broken(VirtualProcess, "kill", lambda kill: lambda self: self.name[:5] != "Video" or kill(self))
+    broken(VideoProcessorManager, "_end_workers", lambda _: lambda self: self._wait_for(30, bool))
+    faults = [Hang("VideoWorker-1", at_s=0.2)]
+    said = only("Ends", faults=faults)
+    assert "The router made VideoProcessorManager end" in said[0]
+
+
+def test_s3_a_name_that_another_session_has(broken):
+    def make(_):
+        def begin(self):
+            self._session = "the same for all"
+            self._machine.sessions[self._session] = self._process
+            return self._session
+
+        return begin
+
+    broken(VirtualRuntime, "begin_session", make)
+    said = only("NothingLeft", faults=[StaleMemory(owner="alive")])
+    assert "The memory of another session" in said[0]
+
+
+def test_p4_frames_released_without_the_flags_lock(broken):
+    @contextmanager
+    def open_to_all(_self):
+        yield
+
+    broken(PoolFlag, "held", lambda _: open_to_all)
+    assert "frames without the flag's lock" in only("OneOwner", on=False)[0]
+
+
+def test_b1_frames_that_are_dropped_before_they_are_counted(broken):
+    def make(publish):
+        def late(self, **changes):
+            if "discarded" in changes:
+                changes, self.late = getattr(self, "late", {}), changes
+            publish(self, **changes)
+
+        return late
+
+    broken(CameraManager, "publish", make)
+    assert "must have counted them before" in only("Conservation", on=False)[0]
+
+
+def test_b1_a_full_buffer_that_is_not_purged(broken):
+    broken(CameraManager, "_make_room", lambda _: lambda *_: None)
+    faults = [Hang("VideoWorker-1", site="call.task", hit=2)]
+    said = only("Conservation", faults=faults, workers=1, for_s=2.5)
+    assert "nothing is purged though the camera manager has found" in said[0]
+
+
+def test_b1_frames_that_the_camera_loses_without_a_word(broken):
+    broken(HalFeed, "lost", lambda _: property(lambda _self: 0))
+    faults = [CameraDrop("CameraManager", hit=1, frames=3)]
+    assert "0 frames are device_lost, where 3 were" in only("Conservation", faults=faults)[0]
+
+
+def test_b2_times_that_are_read_after_the_stack_was_given_back(broken):
+    def make(publish):
+        def late(self, task, tracked, times_s, times_ns, numbers):
+            times_ns, numbers = self.video._timestamps_ns[:5].copy(), self.video._numbers[:5].copy()
+            return publish(self, task, tracked, times_s, times_ns, numbers)
+
+        return late
+
+    broken(StackProcessor, "_publish", make)
+    assert "gives for stack 1 are not those" in only("NoTornFrame", records=True, workers=1)[0]
+
+
+def test_b2_a_video_of_frames_that_were_not_copied(broken):
+    def make(_):
+        def uncopied(self, task):
+            stack, times_s = self.video.peak_stack()
+            times_s = times_s.copy()
+            self.finish(task)
+            self._save(task, stack, stack, times_s)
+            return Result(task.epoch)
+
+        return uncopied
+
+    broken(StackProcessor, "do", make)
+    said = only("VideoShowsFrames", records=True, mode="full-video")
+    assert "there is a frame of which a part is another one's" in said[0]
+
+
+def test_p2_a_stack_that_is_stuck_when_the_session_ends(broken):
+    def make(finish):
+        return lambda self, task: None if task.epoch == 1 else finish(self, task)
+
+    broken(VideoWorker, "_finish", make)
+    assert "The flag has been RUNNING" in only("NoWedge", for_s=2.4)[0]
 
 
 def test_every_property_has_an_id_and_a_title():

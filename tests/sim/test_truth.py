@@ -1,5 +1,7 @@
 """The camera that sends the truth, and the tracker that reads it."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ from hal.device import DeviceContext
 from magscope.utils import crop_stack_to_rois
 from sim.devices.truth import TruthCamera
 from sim.truth import CELL_PX, read_cells
-from sim.truth_tracker import read_truth
+from sim.truth_tracker import read_truth, read_truth_slowly
 
 N_FRAMES = 5
 
@@ -54,6 +56,20 @@ def test_what_is_read_is_the_truth(seen):
 def test_the_frame_number_stands_beside_each_position(seen):
     crops, _, _ = seen
     assert (read_cells(crops)[..., 3] == np.arange(N_FRAMES)[:, None]).all()
+
+
+def test_a_slow_tracker_reads_the_same_and_takes_each_stack_its_own_time(seen, monkeypatch):
+    crops, _, _ = seen
+    clock = Stepped()
+    monkeypatch.setattr("sim.truth_tracker.current", lambda: SimpleNamespace(clock=clock))
+    np.testing.assert_array_equal(read_truth_slowly(crops).z_nm, read_truth(crops).z_nm)
+    took_ns = []
+    for first in range(1, N_FRAMES):
+        before_ns = clock.ns
+        read_truth_slowly(crops[:, :, first:])
+        took_ns.append(clock.ns - before_ns)
+    assert len(set(took_ns)) > 2
+    assert max(took_ns) <= 0.14 * NS_PER_S
 
 
 @pytest.mark.parametrize("rows", [1, 7, 15])

@@ -9,7 +9,8 @@ import sim
 from magscope.recording.manifest import read_manifest
 from magscope.scripting import ScriptError
 from sim.faults import Crash, Delay, Drop, Hang
-from sim.world.plan import Failure
+from sim.properties.ring import Ring
+from sim.world.plan import Action, Failure, Plan
 from sim.world.world import minimised, run_plan
 
 MANAGERS = [
@@ -215,3 +216,40 @@ def test_the_commands_refuse_bad_input_in_one_line(small, tmp_path):
         assert ended.returncode == 2, words
         assert said in ended.stderr
         assert len(ended.stderr.strip().splitlines()) == 1, ended.stderr
+
+
+def test_a_stack_that_was_given_back_is_scribbled_over_but_for_the_newest_frame(small):
+    world = sim.World(small, seed=1)
+    finished = []
+    world.trace.observe("note.flag", lambda step: finished.append(step.detail))
+    world.run_until(lambda: any(detail.startswith("FINISHED") for detail in finished), 2.0)
+    (memory,) = [
+        block for (_, name), block in world.machine.memory.items() if name == "VideoBuffer"
+    ]
+    numbers = Ring(memory, tells_truth=True)
+    looks = [numbers.look(index) for index in range(numbers.written)]
+    assert looks[0].number == looks[0].time_ns == -1
+    assert looks[-1].number == numbers.written - 1
+    world.stop()
+    assert world.finish().violations == ()
+
+
+def test_who_watches_a_session_and_who_reads_its_rows_is_told_the_truth(small):
+    actions = [
+        Action(0.0, "MagScope", "look", args=(0.1,)),
+        Action(0.1, "Probe-1", "read", "TracksBuffer", "read", (0.2, 3)),
+        Action(0.2, "Probe-1", "read", "TracksBuffer", "newest", (0.2, 3)),
+    ]
+    outcome = sim.run(small, seed=2, for_s=1.0, actions=actions)
+    assert outcome.violations == ()
+    looks = [step for step in outcome.trace.steps if step.site == "note.snapshot"]
+    reads = [step for step in outcome.trace.steps if step.site == "note.rows"]
+    assert len(looks) > 5
+    assert len(reads) == 12
+    assert Plan.from_json(outcome.plan.to_json()) == outcome.plan
+
+
+@pytest.mark.parametrize(("who", "do"), [("Probe-1", "look"), ("MagScope", "read")])
+def test_only_the_router_is_looked_at_and_only_probes_read(who, do):
+    with pytest.raises(ValueError, match=f"{who} can not {do}"):
+        Action(0.0, who, do)

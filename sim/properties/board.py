@@ -1,0 +1,39 @@
+"""The board of the managers as it lies in memory, read without the code that is looked at."""
+
+import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import mmap
+
+    from sim.world.world import World
+
+_FIELDS, _SLOTS, _WORD_BYTES = 8, 3, 8
+_RECORD_BYTES = _WORD_BYTES + _SLOTS * _FIELDS * _WORD_BYTES
+
+
+class Board:
+    """The board of the managers as it lies in memory, read without the code that is looked at."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._memory: mmap.mmap | None = None
+
+    def look(self) -> None:
+        """Take hold of the memory, which outlives its name so."""
+        machine = self._world.machine
+        for (session, name), memory in machine.memory.items():
+            if name == "board" and machine.sessions.get(session) is self._world.router:
+                self._memory = memory
+
+    def read(self, manager: str, field: int) -> int:
+        """Return a field of a manager's record; 0 before there is one."""
+        if self._memory is None:
+            self.look()
+        names = list(self._world.monitor.facts.managers)
+        if self._memory is None or manager not in names:
+            return 0
+        start = names.index(manager) * _RECORD_BYTES
+        (version,) = struct.unpack_from("<q", self._memory, start)
+        slot = start + _WORD_BYTES + version % _SLOTS * _FIELDS * _WORD_BYTES
+        return int(struct.unpack_from("<q", self._memory, slot + field * _WORD_BYTES)[0])
