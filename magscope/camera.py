@@ -48,7 +48,10 @@ class CameraManager(ManagerProcessBase):
         self._first_ns = 0
         self._last_stack = 0
         self._purges_told = 0
+        self._losses_told = 0
         self._next_warning_ns = 0
+        self._next_loss_warning_ns = 0
+        self._was_full = False
 
     @property
     def camera_type(self) -> type:
@@ -128,6 +131,7 @@ class CameraManager(ManagerProcessBase):
             self._make_room(buffer)
         if self._feed.fetch():
             self._after_fetch(buffer)
+        self._was_full = self._was_full or not buffer.has_room
 
     def _release_finished(self, buffer: VideoBuffer) -> None:
         flag = self.shared_values.video_process_flag
@@ -177,9 +181,25 @@ class CameraManager(ManagerProcessBase):
         if seconds > 0:
             changes["mean_mfps"] = round(1000 * (buffer.written - 1) / seconds)
         self.publish(**changes)
+        self._warn_of_losses(now_ns)
         if (stack := buffer.written // buffer.n_images) != self._last_stack:
             self._last_stack = stack
             self.resources.bells["video"].ring()
+
+    def _warn_of_losses(self, now_ns: int) -> None:
+        count = self._feed.lost - self._losses_told
+        if count <= 0 or now_ns < self._next_loss_warning_ns:
+            return
+        why = "the computer or the connection to the camera did not keep up"
+        if self._was_full:
+            why = (
+                "the video buffer was full, as the workers are too slow: fewer beads, more 'video "
+                "processors n', or fewer frames a second"
+            )
+        self.log("warning", f"{count} frames lost by the camera: {why}")
+        self._next_loss_warning_ns = now_ns + WARN_EVERY_S * NS_PER_S
+        self._losses_told += count
+        self._was_full = False
 
     def set_acquisition_on(self, value: bool) -> None:
         """Switch the processing of frames on or off."""

@@ -8,7 +8,7 @@ import pytest
 import sim
 from magscope.recording.manifest import read_manifest
 from magscope.scripting import ScriptError
-from sim.faults import Crash, Delay, Drop, Hang
+from sim.faults import CameraDrop, Crash, Delay, Drop, Hang
 from sim.properties.ring import Ring
 from sim.world.plan import Action, Failure, Plan
 from sim.world.world import minimised, run_plan
@@ -88,6 +88,40 @@ def test_what_hangs_for_a_while_goes_on_afterwards(small):
     assert outcome.report.is_clean
     assert outcome.account.device_lost > 0
     assert outcome.account.processed > 100
+
+SLOW = """
+[camera]
+driver = "sim.devices.truth:TruthCamera"
+options = { framerate_hz = 200, n_tethered = 1, queue_frames = 8 }
+[motors]
+[beads]
+rois = [[0, 16, 0, 16]]
+roi_px = 16
+tracker = "sim.truth_tracker:read_truth_slowly"
+[settings]
+"video processors n" = 1
+"video buffer n images" = 5
+"video buffer n stacks" = 2
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "faults", "why"),
+    [
+        (SLOW, (), "the video buffer was full, as the workers are too slow"),
+        (SLOW.replace("_slowly", ""), (CameraDrop("CameraManager", at_s=0.3, frames=3),),
+         "the connection to the camera did not keep up"),
+    ],
+    ids=["slow-workers", "dropped"],
+)  # fmt: skip
+def test_b1_frames_that_the_camera_loses_are_told_with_the_reason(text, faults, why, tmp_path):
+    path = tmp_path / "rig.toml"
+    path.write_text(text)
+    outcome = sim.run(path, for_s=2.0, faults=faults)
+    assert outcome.violations == ()
+    assert outcome.account.device_lost > 0
+    told = [line for line in outcome.report.warnings if "frames lost by the camera" in line]
+    assert any(why in line for line in told), outcome.report.warnings
 
 
 @pytest.mark.parametrize("hit", [1, 2, 5])
