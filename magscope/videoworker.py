@@ -35,7 +35,7 @@ class VideoWorker(RuntimeProcess):
         camera_bell: Bell,
         tracker: Tracker = track_crops,
     ) -> None:
-        super().__init__(name=name)
+        super().__init__(name=name, daemon=True)  # ends with its manager, whatever that ends of
         self._end = end
         self._locks = locks
         self._shared_values = shared_values

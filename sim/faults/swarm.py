@@ -184,9 +184,7 @@ def _trigger(
 
 def _site(bits: Chance, cls: type[Fault], process: str, sites: Sequence[str]) -> dict[str, Any]:
     if cls.kind == "raise" and bits.below(2):
-        # Whatever is raised in the pool's shutdown ends its workers; before it, nothing can be.
-        calls = [call for call in CALLS if process != POOL or call != "call.shutdown"]
-        call = "call.task" if _is_worker(process) else _one_of(bits, calls)
+        call = "call.task" if _is_worker(process) else _one_of(bits, CALLS)
         return {"site": call, "hit": 1 if call != "call.do_main_loop" else _count(bits, 6)}
     is_workers = _is_worker(process)
     if cls.kind in ("hang", "delay") and is_workers and "note.stack" in sites and not bits.below(3):
