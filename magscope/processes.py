@@ -192,15 +192,16 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
     def _await_go(self) -> None:
         """Wait until the camera is open, and with it the size of a frame is known."""
         while self._running:
-            current().wait([self._channel])
+            current().wait([self._channel], self._writable())
             frame = self._receive()
             while frame is not None:
                 if frame.kind is Kind.GO:
                     return
                 if frame.kind is Kind.MESSAGE and envelope(frame).meth == "quit":
                     self._obey(frame)
-                    return
-                if len(self._held) < MAX_WAITING_FRAMES:
+                    if not self._running:
+                        return
+                elif len(self._held) < MAX_WAITING_FRAMES:
                     self._held.append(frame)
                 else:
                     self._refused += 1
@@ -344,15 +345,18 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         """Quit, and have the whole system quit: any manager may be told so, or decide it."""
         if self._has_quit:
             return
-        self._has_quit = True
         self._running = False
+        self._shut_down()
+        self.send_ipc(Message(ManagerProcessBase, "quit"))
+        self.log("info", f"{self.name} has quit")
+        self._say_goodbye("quitting")
+
+    def _shut_down(self) -> None:
+        self._has_quit = True
         try:
             self.resources.quitting.set()
         finally:  # told to terminate just now: nobody else would close what is open
             self._tidy()
-        self.send_ipc(Message(ManagerProcessBase, "quit"))
-        self.log("info", f"{self.name} has quit")
-        self._say_goodbye("quitting")
 
     def _say_goodbye(self, state: str) -> None:
         self._has_said_goodbye = True
@@ -390,9 +394,7 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
             lines = "".join(traceback.format_exception(error))
             self.log("error", f"{self.name} failed: {error!r}\n{lines}")
         if not self._has_quit:
-            self._has_quit = True
-            self.resources.quitting.set()
-            self._tidy()
+            self._shut_down()
         if not self._has_said_goodbye:
             self._say_goodbye("failed" if error else "quitting")
         if self._board is not None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sim.world.world import World
 
 _ODD_TIMES = (CameraDuplicate, CameraTorn, ClockJump, CoarseClock)
+_WRITTEN_AT = 64  # bytes, in a buffer of rows
 _NS_PER_S = 1_000_000_000
 _MOST_VIDEOS = 12  # that are looked at
 
@@ -142,7 +143,7 @@ class NoTornFrame(StackWatch):
 
     def __init__(self, world: "World") -> None:
         super().__init__(world)
-        self._rows = 0
+        self._rows_counted: np.ndarray | None = None
         self._tracks: np.ndarray | None = None
 
     def written(self, process: str, index: int, frame: Taken) -> None:
@@ -179,13 +180,13 @@ class NoTornFrame(StackWatch):
 
     def tracked(self, process: str, rows: int) -> None:
         """See that the rows of tracks have the times, and the true heights, of the stack."""
-        before, self._rows = self._rows, max(rows, self._rows)
         claim = self.facts.stacks.claims.get(process)
-        if claim is None or rows <= before or self.facts.raising & {process}:
+        if claim is None or self.facts.raising & {process}:
             return
         tracks, n = self._ring_of_tracks(), len(claim.frames)
-        if not len(tracks):
+        if self._rows_counted is None:
             return  # the router is dead, and the memory has been removed meanwhile
+        before = int(self._rows_counted[0])  # not what a dead worker was about to count
         per_frame, rest = divmod(rows - before, n)
         if rest or not per_frame:
             return
@@ -226,6 +227,7 @@ class NoTornFrame(StackWatch):
             if not found_memory:
                 return np.empty((0, 0))
             rows, columns = np.frombuffer(found_memory[0], np.int64, 2)
+            self._rows_counted = np.frombuffer(found_memory[0], np.int64, 1, _WRITTEN_AT)
             found = np.frombuffer(found_memory[0], np.float64, rows * columns, 128)
             self._tracks = found.reshape(rows, columns)
         return self._tracks

@@ -89,6 +89,7 @@ def test_what_hangs_for_a_while_goes_on_afterwards(small):
     assert outcome.account.device_lost > 0
     assert outcome.account.processed > 100
 
+
 SLOW = """
 [camera]
 driver = "sim.devices.truth:TruthCamera"
