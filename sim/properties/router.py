@@ -175,7 +175,7 @@ class NothingLost(RouterWatch):
         if cut is not None and (cut.sender, cut.number) == (lost.sender, lost.number):
             del self._cut[lost.to]
         queue = self._due.get(lost.to, deque())
-        # What a dead one leaves is reported from the oldest on; what has found no room is the newest.
+        # What a dead one leaves is reported from the oldest on; what found no room is the newest.
         for place in (0, *range(len(queue) - 1, 0, -1)) if queue else ():
             due = queue[place]
             if due.number == lost.number and due.sender == lost.sender:
