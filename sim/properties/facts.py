@@ -205,7 +205,7 @@ class Facts:
                 self.ask(f"{step.process} had ended")
         elif step.site == "note.does":
             if step.detail.startswith("stall:"):
-                seconds = float(step.detail.rpartition("(")[2].partition(",")[0])
+                seconds = float(step.detail.partition(" for ")[2].partition(" ")[0])
                 until_ns = step.t_ns + int(seconds * NS_PER_S)
                 self.stalls.setdefault(step.process, []).append((step.t_ns, until_ns))
         else:

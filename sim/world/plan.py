@@ -20,6 +20,7 @@ DOINGS = (
     "send", "flood", "talk", "post", "send_bad", "stall", "read", "quit", "interrupt", "look",
 )  # fmt: skip
 _ROUTERS = ("interrupt", "look")
+_SHOWN = 60  # letters of an argument
 
 
 class FailureFileError(ValueError):
@@ -72,19 +73,26 @@ class Action:
             raise ValueError(f"{self.do} of {self.process!r}: at_s = {self.at_s} is no time")
 
     def __str__(self) -> str:
+        given = ", ".join(map(_shortened, self.args))
+        first = given.partition(", ")[0]
         what = {
-            "send": f"sends {self.to}.{self.meth}{self.args}",
-            "flood": f"sends {self.to}.{self.meth} {self.args[:1]} times",
-            "talk": f"sends {self.to}.{self.meth} every {self.args[:1]} s",
-            "post": f"writes {self.args} into its pipe",
+            "send": f"sends {self.to}.{self.meth}({given})",
+            "flood": f"sends {self.to}.{self.meth} {first} times in a row",
+            "talk": f"sends {self.to}.{self.meth} every {first} s",
+            "post": f"writes bytes into its pipe that are no message ({given})",
             "send_bad": f"sends {self.to} a message that is {self.meth}",
-            "stall": f"does not read for {self.args} s",
-            "read": f"looks at the {self.meth} rows of {self.to} every {self.args[:1]} s",
+            "stall": f"does not read for {first} s",
+            "read": f"looks at the {self.meth} rows of {self.to} every {first} s",
             "quit": "quits",
             "interrupt": "is told to end by Ctrl-C",
-            "look": f"is looked at every {self.args} s",
+            "look": f"is looked at every {first} s",
         }[self.do]
         return f"{self.process} {what} at {self.at_s:g} s"
+
+
+def _shortened(argument: Any) -> str:
+    text = repr(argument)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 @dataclass(frozen=True)
