@@ -3,6 +3,7 @@
 from collections import deque
 
 from magscope.runtime import Endpoint
+from magscope.runtime.framing import check_size
 
 MAX_WAITING_FRAMES = 10_000
 MAX_WAITING_BYTES = 64 * 1024 * 1024
@@ -51,6 +52,7 @@ class Channel:
         Raises:
             ValueError: The frame is too large for any pipe.
         """
+        check_size(frame)
         if self.is_broken:
             return False
         try:

@@ -170,6 +170,16 @@ class Facts:
                 ends.append(t_ns)
         return max(ends)
 
+    def is_held_up(self, name: str) -> bool:
+        """Whether a process waits for a lock whose holder a fault keeps from going on."""
+        machine, process = self.world.machine, self.process(name)
+        holders = {
+            machine.processes[lock.holder].name
+            for lock in machine.locks
+            if process is not None and lock.holder is not None and process.task in lock.waiters
+        }
+        return bool(holders) and self.disturbed_ns(holders) > self.now_ns
+
     def since(self, began_ns: int) -> float:
         """Return for how many seconds something could have gone on, undisturbed by any fault."""
         return (self.now_ns - max(began_ns, self.quiet_ns)) / NS_PER_S

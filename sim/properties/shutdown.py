@@ -88,7 +88,9 @@ class Ends(RouterWatch):
             if (facts.now_ns - since_ns) / NS_PER_S < SEEN_OFF_S:
                 return
         is_sound = facts.disturbed_ns({whom, ROUTER}) < since_ns and not facts.tampered_ns
-        if is_sound and facts.is_alive(whom) and not facts.is_stalled(whom, since_ns):
+        if facts.is_stalled(whom, since_ns) or facts.is_held_up(whom):
+            return
+        if is_sound and facts.is_alive(whom):
             self.violate(
                 f"The router made {whom} end, with which nothing was the matter. "
                 "Who does not hang must be told to quit in time, whoever else does."

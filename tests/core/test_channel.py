@@ -54,6 +54,15 @@ def test_r5_room_that_was_found_can_be_used_again():
         channel.flush()
 
 
+def test_r3_a_frame_that_is_too_large_is_refused_at_once_also_while_others_wait():
+    channel = Channel(FakeEnd(room=0))
+    assert channel.post(b"one") and channel.post(b"two")  # noqa: PT018 - both wait
+    with pytest.raises(ValueError, match="too many for a message"):
+        channel.post(bytes(MAX_FRAME_BYTES + 1))
+    channel.end.room = 10
+    assert channel.flush()
+
+
 def test_a_frame_that_is_too_large_for_any_pipe_is_refused(runtime):
     first, second = runtime.pipe()
     channel = Channel(first)
