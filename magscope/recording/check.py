@@ -1,5 +1,6 @@
 """Whether a recording is what its session said it is: read with plain h5py, tifffile and json."""
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -53,6 +54,15 @@ def problems_of_recording(
     return problems + list(_of_tracks(tracks, rows_reported, batches_lost, outcome))
 
 
+def frames_of_tracks(directory: Path) -> dict[str, list[int]]:
+    """Return the numbers of the frames in each file of tracks that can be read, by its name."""
+    found = {}
+    for path in sorted(directory.glob("Tracking Data*.h5")):
+        with contextlib.suppress(OSError, RuntimeError, ValueError, KeyError, IndexError):
+            found[path.name] = _Tracks(path).frames
+    return found
+
+
 class _Tracks:
     """The tracks of one file.
 
@@ -62,6 +72,8 @@ class _Tracks:
         rows_found: How many there are.
         sequences: Of its batches.
         frames: Numbers of its frames.
+        is_short: Whether the index counts what is not there.
+        is_whole: Whether it counts all that is there.
     """
 
     def __init__(self, path: Path) -> None:
@@ -77,6 +89,12 @@ class _Tracks:
         self.rows_found = len(group["bead_ids"])
         n_frames = int(group["batch_frame_count"].sum())
         self.frames = group["frame_numbers"][:n_frames].tolist()
+        # The index is written last: a kill leaves rows that do not count, and never the reverse.
+        self.is_short = (
+            min(len(group["positions_nm"]), self.rows_found) < self.rows
+            or min(len(group["frame_timestamps_ns"]), len(group["frame_numbers"])) < n_frames
+            or len(group["frame_offsets"]) < n_frames + 1
+        )
         self.is_whole = (
             len(group["positions_nm"]) == self.rows_found == self.rows
             and len(group["frame_offsets"]) == len(group["frame_timestamps_ns"]) + 1 == n_frames + 1
@@ -96,6 +114,8 @@ def _of_tracks(
     elif unreported > max((file.last_rows for file in tracks), default=0):
         yield f"F3: {rows} rows are on disk, but {rows_reported} were reported as saved"
     for file in tracks:
+        if file.is_short:
+            yield f"F1: {file.name} counts {file.rows} rows, and {file.rows_found} are there"
         if outcome not in (RUNNING, ROUTER_DIED) and not file.is_whole:
             yield f"F3: {file.name} holds {file.rows_found} rows, of which {file.rows} count"
         if len(set(file.sequences)) < len(file.sequences):

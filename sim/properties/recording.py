@@ -1,22 +1,25 @@
 """S6, F1, F2 and F3: what was reported as saved is on disk, readable, once, with no gap unsaid."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hal.clock import NS_PER_S
-from magscope.recording.check import problems_of_recording
+from magscope.recording.check import frames_of_tracks, problems_of_recording
 from sim.faults import CameraDuplicate, Duplicate
 from sim.faults.disks import DiskFault, TornWrite
 from sim.properties.base import MESSAGES, WORK, FrameSeen, Head, Property
 from sim.properties.board import Board
 from sim.properties.facts import RECORDER, VIDEO, WORKER
 from sim.properties.traffic import RouterWatch, called
+from sim.world.content import without_paths
 from sim.world.plan import ROUTER
+from sim.world.process import SIGKILL
 from sim.world.trace import Step
 
 if TYPE_CHECKING:
     from sim.world.world import World
 
-RESUMED_S = 0.2
+RESUMED_S = 0.5
 _IS_RECORDING, _ROWS_SAVED = 1, 2
 
 
@@ -29,7 +32,12 @@ class OnDisk(RouterWatch):
 
     id = "F3"
     title = "what was reported as saved is on disk, once, and can be read"
-    sites = frozenset({"note.message", "note.error", "memory.attach", "wait"})
+    sites = frozenset(
+        {
+            "note.message", "note.error", "memory.attach", "wait", "process.join", "file.reopen",
+            "file.patch", "file.write", "file.flush",
+        }
+    )  # fmt: skip
     sees = MESSAGES | WORK
 
     def __init__(self, world: "World") -> None:
@@ -43,14 +51,21 @@ class OnDisk(RouterWatch):
         self._given = 0
         self._is_due = False
         self._has_failed = False
+        self._recordings: dict[int, int] = {}
+        self._marked: dict[str, tuple[str, ...]] = {}
 
     def step(self, step: Step) -> None:
         """Count what the recording manager was given to save."""
         if step.site == "memory.attach":
             if step.object == "board" and step.process == RECORDER:
                 self._board.look()
+        elif step.site == "process.join":
+            if step.object == RECORDER:
+                self._see_what_it_leaves()
         elif step.process != RECORDER:
             return
+        elif step.site.startswith("file."):
+            self._see_mark(step)
         elif step.site == "wait":
             if self._is_due:
                 self._is_due = False
@@ -65,8 +80,34 @@ class OnDisk(RouterWatch):
     def arrived(self, to: str, head: Head, frame: FrameSeen) -> None:
         """See how many rows the recording manager is given to save."""
         if to == RECORDER and head.meth == "save_tracks" and frame.arguments is not None:
-            (batch, *_), _ = frame.arguments
+            batch, recording = (*frame.arguments[0], None)[:2]
             self._rows[head.number] = batch.n_records
+            self._recordings.update(dict.fromkeys(batch.frame_numbers.tolist(), recording))
+
+    def _see_mark(self, step: Step) -> None:
+        """Take down which files carry the mark of an open one: from opening to the first flush."""
+        for name, expected in list(self._marked.items()):
+            if step.site in expected:
+                self._marked[name] = {"file.flush": ("file.patch",)}.get(step.site, ())
+            elif "file.flush" not in expected:
+                del self._marked[name]
+        if step.site == "file.reopen":
+            self._marked[step.object] = ("file.flush",)
+
+    def _see_what_it_leaves(self) -> None:
+        """See that a killed recording manager has left files that can be read, as they are."""
+        process, record = self.facts.process(RECORDER), self.world.record
+        if process is None or process.exitcode != -SIGKILL or record is None:
+            return
+        for problem in problems_of_recording(record, 0):
+            is_excused = problem.endswith("was left half written") or any(
+                without_paths(name) in self._marked for name in _names_in(record, problem)
+            )
+            if problem.startswith("F1: ") and not is_excused:
+                self.world.monitor.report(
+                    f"{problem}, now that the recording manager has been killed. "
+                    "A file must be readable whoever is killed, before anybody has repaired it."
+                )
 
     def _is_saved(self) -> None:
         saved = self._board.read(RECORDER, _ROWS_SAVED)
@@ -142,6 +183,16 @@ class OnDisk(RouterWatch):
                 f"{'S6' if acknowledged and 'but' in what else name}: In the recording, {what}. "
                 "What was reported as saved must be there, once, and be readable after any kill."
             )
+        self._see_each_in_its_own(record)
+
+    def _see_each_in_its_own(self, record: Path) -> None:
+        for name, numbers in frames_of_tracks(record).items():
+            recordings = {self._recordings[n] for n in numbers if n in self._recordings}
+            if len(recordings) > 1:
+                self.violate(
+                    f"In {name} lie stacks of the recordings {sorted(recordings)}. "
+                    "What comes late belongs to its own recording, and not to the next."
+                )
 
     def _comes_twice(self) -> bool:
         """Whether the camera has delivered a frame twice, or a pipe a message."""
@@ -154,6 +205,10 @@ class OnDisk(RouterWatch):
             isinstance(f, DiskFault) or f.process in (RECORDER, ROUTER)
             for f in self.world.injector.struck
         )
+
+
+def _names_in(record: Path, problem: str) -> list[str]:
+    return [path.name for path in record.iterdir() if path.name in problem]
 
 
 class DiskStopsRecordingOnly(Property):

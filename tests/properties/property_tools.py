@@ -13,7 +13,7 @@ options = {{ n_tethered = 1, framerate_hz = {framerate_hz} }}
 [beads]
 rois = [[0, 16, 0, 16]]
 roi_px = 16
-tracker = "sim.truth_tracker:read_truth"
+tracker = "sim.truth_tracker:{tracker}"
 [acquisition]
 on = {on}
 mode = "{mode}"
@@ -41,12 +41,14 @@ def run(
     framerate_hz=100,
     script="",
     mode="track",
+    tracker="read_truth",
     **options,
 ):
     """Run the rig for so long, and return the outcome."""
     rig = RIG.format(
-        framerate_hz=framerate_hz, motors=motors, on=str(on).lower(), workers=workers, mode=mode
-    )
+        framerate_hz=framerate_hz, motors=motors, on=str(on).lower(), workers=workers, mode=mode,
+        tracker=tracker,
+    )  # fmt: skip
     workload = Workload(
         rig=rig, for_s=for_s, actions=tuple(actions), records=records, script=script
     )

@@ -92,7 +92,9 @@ def test_p1_s2_the_trace_of_processes_of_the_operating_system_is_allowed(monkeyp
             os.write(descriptor, line.encode())
 
     monkeypatch.setattr(OsRuntime, "note", noted)
-    text = RIG.format(framerate_hz=100, motors="", on="true", workers=2, mode="track")
+    text = RIG.format(
+        framerate_hz=100, motors="", on="true", workers=2, mode="track", tracker="read_truth"
+    )
     scope = MagScope(read_rig(text, Path.cwd() / "rig.toml"))
     scope.run_for_s = 20.0
     scope.observe(lambda now: scope.stop() if now.frames.processed >= 20 else None, 0.02)

@@ -454,6 +454,30 @@ def test_f1_a_file_that_can_not_be_read(broken):
     assert "F1: In the recording, Tracking Data" in "".join(only("OnDisk", records=True))
 
 
+def test_f1_a_file_that_nobody_can_read_when_its_writer_was_killed(monkeypatch):
+    monkeypatch.setattr("magscope.recording.appendfile.clear_open_mark", lambda _: None)
+    said = only("OnDisk", records=True, faults=[Crash("RecordingManager", at_s=0.3)])
+    assert "can not be read" in said[0]
+    assert "before anybody has repaired it" in said[0]
+
+
+def test_f3_a_batch_that_comes_late_and_is_saved_with_the_next_recording(broken):
+    def make(save_tracks):
+        def mixing(self, batch, recording):
+            save_tracks(self, batch, self._recording)
+
+        return mixing
+
+    broken(RecordingManager, "save_tracks", make)
+    switches = [
+        Action(at_s, "Probe-1", "send", "ManagerProcessBase", "set_acquisition_dir_on", (True,))
+        for at_s in (0.2, 0.21, 0.31, 0.32, 0.41, 0.42)
+    ]
+    slow = {"tracker": "read_truth_slowly", "framerate_hz": 200, "stop_at_violation": False}
+    said = only("OnDisk", records=True, actions=switches, **slow)
+    assert any("lie stacks of the recordings" in line for line in said), said
+
+
 def test_f2_a_full_disk_that_ends_the_recording_manager(broken):
     def make(_):
         def fatal(self, error):

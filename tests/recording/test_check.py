@@ -65,6 +65,15 @@ def test_f1_a_file_that_is_cut_off_is_named(recording, pattern, end):
     assert "\n" not in problems[0]
 
 
+def test_f1_a_file_whose_index_counts_more_than_there_is_is_named(recording):
+    path = only(recording, "Tracking*.h5")
+    with h5py.File(path, "r+") as file:
+        for name in ("positions_nm", "bead_ids"):
+            file["tracking"][name].resize(5 * ROWS - 1, axis=0)
+    problems = problems_of_recording(recording, 5 * ROWS)
+    assert problems[0] == f"F1: {path.name} counts 200 rows, and 199 are there"
+
+
 def test_f1_a_file_that_was_left_half_written_is_named_once_the_session_has_ended(recording):
     (recording / ".Video x.tiff.7-0.part").write_bytes(b"half")
     assert problems_of_recording(recording, 5 * ROWS) == [
