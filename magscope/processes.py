@@ -192,7 +192,8 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
     def _await_go(self) -> None:
         """Wait until the camera is open, and with it the size of a frame is known."""
         while self._running:
-            current().wait([self._channel], self._writable())
+            current().wait([self._channel], self._writable(), HEARTBEAT_S)
+            self._look_for_router()
             frame = self._receive()
             while frame is not None:
                 if frame.kind is Kind.GO:
@@ -237,6 +238,12 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         now = current().clock.monotonic_ns()
         if now - self._status["heartbeat_ns"] >= HEARTBEAT_S * NS_PER_S // 2:
             self.publish(heartbeat_ns=now)
+            self._look_for_router()
+
+    def _look_for_router(self) -> None:
+        """Leave when the router has died: whoever hangs may keep a copy of its pipe's end open."""
+        if current().owner_is_gone():
+            self._running = False
 
     def publish(self, **changes: int) -> None:
         """Change fields of this process' record on the board."""

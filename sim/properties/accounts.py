@@ -307,8 +307,7 @@ class Bounds(Property):
 class NoStuckLock(Property):
     """B5: nobody waits for a lock for long, whoever dies with it in hand.
 
-    A holder that hangs or is delayed keeps its lock: that is excused until it goes on or dies. So
-    is one in which a fault raised an exception, perhaps when it had just got the lock.
+    A holder that hangs or is delayed keeps its lock: that is excused until it goes on or dies.
     """
 
     id = "B5"
@@ -318,7 +317,6 @@ class NoStuckLock(Property):
     def __init__(self, world: "World") -> None:
         super().__init__(world)
         self._waits: dict[str, tuple[int, str]] = {}
-        self._excused: set[str] = set()
 
     def step(self, step: Step) -> None:
         """See who begins to wait, and for how long it did."""
@@ -329,8 +327,6 @@ class NoStuckLock(Property):
                 if name != step.object:  # who asks again after a while has waited all the time
                     began_ns = step.t_ns
                 self._waits[step.process] = (began_ns, step.object)
-                if self.world.machine.processes[lock.holder].name in self.facts.raising:
-                    self._excused.add(step.object)
             else:
                 self._waits.pop(step.process, None)
         elif self._waits and step.process in self._waits:
@@ -346,8 +342,6 @@ class NoStuckLock(Property):
                 self._judge(who, began_ns, name)
 
     def _judge(self, who: str, began_ns: int, name: str) -> None:
-        if name in self._excused:
-            return
         if (waited_s := self.facts.since(max(began_ns, self.facts.struck_ns))) > STUCK_S:
             self.violate(
                 f"{who} waited {waited_s:.1f} s for {name}, and nobody who hangs had it. "

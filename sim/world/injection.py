@@ -115,7 +115,11 @@ class Injector:
     def _look(self, task: Task, site: str, hit: int, _object: str) -> None:
         """Strike at an operation of the running task: its last act, if it dies of it."""
         while self._due:
-            self._strike(*self._due.popleft())
+            fault, process = self._due.popleft()
+            if isinstance(fault, processes.Raise) and site in _NEVER_FAIL:
+                self._armed.setdefault(process.pid, []).append(fault)
+            else:
+                self._strike(fault, process)
         if self._armed and (armed := self._armed.get(self._machine.running.pid)):
             for fault in list(armed):
                 is_memory = isinstance(fault, memory.MemoryMissing)
