@@ -60,7 +60,9 @@ class FaultPlan:
         """Read a plan from a file; raises PlanError."""
         try:
             return cls.from_json(json.loads(Path(path).read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise PlanError(f"plan {path}: can not be read: {error.strerror}") from error
+        except ValueError as error:
             raise PlanError(f"plan {path}: {error}") from error
 
     def to_json(self) -> dict[str, Any]:

@@ -221,7 +221,9 @@ class Failure:
         """Read a failure from a file; raises FailureFileError."""
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise FailureFileError(f"{path}: can not be read: {error.strerror}") from error
+        except ValueError as error:
             raise FailureFileError(f"{path}: {error}") from error
         try:
             plan = Plan.from_json(data)
