@@ -40,6 +40,9 @@ class PiGcsFocus(FocusMotor):
         timeout_s: How long the controller may take to answer; opening, closing, and a call that
             has to connect anew take up to twice that long.
 
+    Attributes:
+        port: The option; what it is whenever a connection is made, counts.
+
     Raises:
         OptionError: A number is out of its range, or the port is none.
     """
@@ -65,7 +68,8 @@ class PiGcsFocus(FocusMotor):
         ):
             if not 0.0 < value < float("inf"):
                 raise OptionError(f"{name} = {value!r}: expected more than 0")
-        self._port = Port.parse(port)
+        Port.parse(port)
+        self.port = port
         self._axis_name = axis_name
         self._lower_nm, self._upper_nm = lower_nm, upper_nm
         self._resolution_nm = float(resolution_nm)
@@ -172,9 +176,7 @@ class PiGcsFocus(FocusMotor):
             DeviceError: It refused; the class says why.
         """
         if not self._is_open:
-            raise DisconnectedError(
-                f"{self.driver} at {self._port.text} is not open: open it first"
-            )
+            raise DisconnectedError(f"{self.driver} at {self.port} is not open: open it first")
         try:
             with translated(doing):
                 yield self._device or self._connect()
@@ -187,11 +189,11 @@ class PiGcsFocus(FocusMotor):
             raise
 
     def _connect(self) -> GCSDevice:
-        clock = self.context.clock
+        port, clock = Port.parse(self.port), self.context.clock
         self._gateway = (
-            TcpGateway(self._port, self._timeout_s, clock)
-            if self._port.host
-            else SerialGateway(self._port, self._timeout_s, clock, self._baud_rate)
+            TcpGateway(port, self._timeout_s, clock)
+            if port.host
+            else SerialGateway(port, self._timeout_s, clock, self._baud_rate)
         )
         answer = self._gateway.synchronise()
         vendor, model, serial, *_ = (field.strip() for field in answer.split(","))

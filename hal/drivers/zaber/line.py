@@ -13,6 +13,7 @@ from zaber_motion.exceptions import (
     ConnectionClosedException,
     ConnectionFailedException,
     MotionLibException,
+    NoDeviceFoundException,
     RequestTimeoutException,
     SerialPortBusyException,
 )
@@ -130,7 +131,10 @@ class Line:
     def found(self) -> list[int]:
         """Return the addresses of the devices on the chain; takes the time-out in any case."""
         with self._translated("looking for devices"):
-            devices = self._connection.detect_devices(identify_devices=False)
+            try:
+                devices = self._connection.detect_devices(identify_devices=False)
+            except NoDeviceFoundException:
+                return []
         return [device.device_address for device in devices]
 
     def close(self) -> None:

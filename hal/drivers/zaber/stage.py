@@ -61,6 +61,9 @@ class ZaberStage(Motor):
             that long.
         model: What the identity calls it; the device's number of its kind if empty.
 
+    Attributes:
+        port: The option; what it is whenever a connection is made, counts.
+
     Raises:
         OptionError: A number is out of its range.
     """
@@ -85,7 +88,8 @@ class ZaberStage(Motor):
         timeout_s: float,
         model: str,
     ) -> None:
-        self._port = Port.parse(port)
+        Port.parse(port)
+        self.port = port
         for name, value in (("step size", per_step), ("largest speed", max_speed)):
             if not 0.0 < value < math.inf:
                 raise OptionError(f"{name} = {value!r} {self.unit}: expected more than 0")
@@ -124,7 +128,7 @@ class ZaberStage(Motor):
 
         self._let_go()
         line = Line(
-            self._port,
+            Port.parse(self.port),
             baud_rate=self._baud_rate,
             address=self._address,
             axis=self._axis_number,
@@ -226,9 +230,7 @@ class ZaberStage(Motor):
     @property
     def _line(self) -> "Line":
         if self._opened is None:
-            raise DisconnectedError(
-                f"{self.driver} at {self._port.text} is not open: open it first"
-            )
+            raise DisconnectedError(f"{self.driver} at {self.port} is not open: open it first")
         return self._opened
 
     @property
@@ -250,7 +252,7 @@ class ZaberStage(Motor):
             if not there:
                 raise
             raise DisconnectedError(
-                f"address = {self._address}: no device answers there at {self._port.text}; "
+                f"address = {self._address}: no device answers there at {self.port}; "
                 f"these do: {there}"
             ) from error
         self._is_real = kind != 0  # Zaber gives 0 to no device
