@@ -47,7 +47,7 @@ class OnBench(hal.Motor):
 
 
 class MagnetHeight(OnBench, ZaberLinear):
-    """A Zaber X-LSQ075A, whose microsteps are 496 nm, on the bench's magnet height."""
+    """A linear Zaber stage with microsteps of 496 nm on the bench's magnet height."""
 
     driver = "zaber_on_bench:MagnetHeight"
 
@@ -56,7 +56,7 @@ class MagnetHeight(OnBench, ZaberLinear):
             port=STARTED_LATER,
             nm_per_microstep=nm_per_microstep,
             upper_nm=upper_nm,
-            model="X-LSQ075A",
+            model="linear stage",
         )
         self.nm_per_microstep = nm_per_microstep
 
@@ -66,13 +66,13 @@ class MagnetHeight(OnBench, ZaberLinear):
 
 
 class MagnetRotation(OnBench, ZaberRotary):
-    """A Zaber X-NMS17, with 12 800 microsteps a turn, on the bench's magnet rotation."""
+    """A rotary Zaber stage with 12 800 microsteps a turn on the bench's magnet rotation."""
 
     driver = "zaber_on_bench:MagnetRotation"
 
     def __init__(self, *, turns_per_microstep: float = 1 / 12_800):
         super().__init__(
-            port=STARTED_LATER, turns_per_microstep=turns_per_microstep, model="X-NMS17"
+            port=STARTED_LATER, turns_per_microstep=turns_per_microstep, model="rotary stage"
         )
         self.turns_per_microstep = turns_per_microstep
 

@@ -13,6 +13,7 @@ from hal.errors import DriverError
 from hal.testing.fakes import FakeProcess, Misbehaviour, Mood, PiGcsDialect, ZaberDialect
 from hal.testing.fakes.zaber import checksum
 
+ROOT = Path(__file__).parents[2]
 PROGRAM = [sys.executable, "-m", "hal.testing.fakes"]
 
 
@@ -253,7 +254,7 @@ def test_the_program_prints_one_line_when_it_listens_and_then_answers():
 def test_the_program_refuses_wrong_arguments_in_a_line(arguments, words, capsys, monkeypatch):
     from hal.testing.fakes import __main__ as program
 
-    monkeypatch.setattr(program, "end_with_parent", lambda: None)
+    monkeypatch.setattr(program, "end_with_parent", lambda _: None)
     assert program.main([*arguments, "--ends-with", "parent"]) == 2
     told = capsys.readouterr().err
     assert words in told
@@ -261,7 +262,7 @@ def test_the_program_refuses_wrong_arguments_in_a_line(arguments, words, capsys,
 
 
 def test_a_fake_that_does_not_start_says_why():
-    with pytest.raises(DriverError, match="no driver 'sim.nothing'"):
+    with pytest.raises(DriverError, match=r"no driver 'sim\.nothing'"):
         FakeProcess("pi-gcs", motor="sim.nothing").start()
 
 
@@ -280,13 +281,27 @@ def test_the_program_dies_with_its_parent():
             assert peer.recv(1) == b""  # and not a time-out
 
 
+def test_the_program_does_not_begin_when_its_parent_is_already_gone():
+    nobody = str(2**22)  # no process has so large a number
+    command = [*PROGRAM, "pi-gcs", "--motor", "sim.focus", "--parent", nobody]
+    ended = subprocess.run(command, capture_output=True, timeout=20, cwd=ROOT)
+    assert (ended.returncode, ended.stdout) == (0, b"")
+
+
+def test_a_port_that_is_taken_is_named():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(DriverError, match=f"port {port} on 127"):
+            FakeProcess("pi-gcs", motor="sim.focus", port=port).start()
+
+
 def test_the_program_ends_with_its_input_where_there_is_no_such_signal():
     with subprocess.Popen(
         [*PROGRAM, "pi-gcs", "--motor", "sim.focus", "--ends-with", "input"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
     ) as process:
         assert process.stdout.readline().startswith("ready tcp://127.0.0.1:")
         assert process.poll() is None

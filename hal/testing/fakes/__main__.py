@@ -23,20 +23,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Answer until the process is ended."""
     given = _parser().parse_args(arguments)
     ends_with = given.ends_with or ("parent" if sys.platform == "linux" else "input")
-    (end_with_parent if ends_with == "parent" else end_with_input)()
+    if ends_with == "parent":
+        end_with_parent(given.parent)
+    else:
+        end_with_input()
     try:
-        dialect = _dialect(given)
+        return _serve(given)
     except DriverError as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+def _serve(given: argparse.Namespace) -> int:
+    dialect = _dialect(given)
     misbehaviour = Misbehaviour(given.mood, given.after, given.delay_s)
     with FakeServer(dialect, port=given.port, pty=given.pty, misbehaviour=misbehaviour) as server:
         sys.stdout.write(f"{READY}{server.address}\n")
         sys.stdout.flush()
-        try:
-            server.wait()
-        except KeyboardInterrupt:
-            return 128 + signal.SIGINT
+        server.wait()
     return 0
 
 
@@ -82,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--after", type=int, default=0, help="requests before the mood sets in")
     parser.add_argument("--delay-s", type=float, default=2.0, help="how late a slow one answers")
     parser.add_argument("--ends-with", choices=("parent", "input"), help="what ends it")
+    parser.add_argument("--parent", type=int, help="the process that must have started it")
     return parser
 
 

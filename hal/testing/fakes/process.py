@@ -81,6 +81,7 @@ class FakeProcess:
             DriverError: It ended instead.
         """
         command = [sys.executable, "-m", "hal.testing.fakes", *self._arguments]
+        command += ["--parent", str(os.getpid())]
         environment = dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, sys.path)))
         self._process = subprocess.Popen(  # noqa: S603 - our own module
             command,
@@ -118,9 +119,15 @@ class FakeProcess:
         self._process.communicate()
 
 
-def end_with_parent() -> None:
-    """Let the kernel end this process with the thread that started it; only on Linux."""
+def end_with_parent(parent: int | None = None) -> None:
+    """Let the kernel end this process with the thread that started it; only on Linux.
+
+    Args:
+        parent: Who started it: it ends at once if that one is already gone.
+    """
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if parent is not None and os.getppid() != parent:
+        os._exit(0)
 
 
 def end_with_input() -> None:

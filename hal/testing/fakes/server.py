@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Self
 
 from hal.clock import NS_PER_S
+from hal.errors import OptionError
 from hal.testing.fakes.dialect import Dialect
 
 HOST = "127.0.0.1"
@@ -115,17 +116,19 @@ class FakeServer:
         self.close()
 
     def start(self) -> None:
-        """Open the motor and begin to answer."""
+        """Open the motor and begin to answer.
+
+        Raises:
+            OptionError: The port can not be had.
+        """
+        self._listener = None if self._pty else self._listen()
         self.dialect.motor.open()
         self._selector = selectors.DefaultSelector()
-        self._ours, theirs = socket.socketpair()
-        self._selector.register(theirs, selectors.EVENT_READ, "end")
-        self._theirs = theirs
-        self._listener: socket.socket | None = None
-        if self._pty:
+        self._ours, self._theirs = socket.socketpair()
+        self._selector.register(self._theirs, selectors.EVENT_READ, "end")
+        if self._listener is None:
             self._open_terminal()
         else:
-            self._listener = socket.create_server((HOST, self._port))
             self.address = "tcp://{}:{}".format(*self._listener.getsockname())
             self._selector.register(self._listener, selectors.EVENT_READ, "listener")
         self._thread = threading.Thread(target=self._serve, name="fake", daemon=True)
@@ -150,6 +153,14 @@ class FakeServer:
             if end is not None:
                 end.close()
         self.dialect.motor.close()
+
+    def _listen(self) -> socket.socket:
+        try:
+            return socket.create_server((HOST, self._port))
+        except (OSError, OverflowError) as error:
+            raise OptionError(
+                f"port {self._port} on {HOST}: {error}; 0 takes a free one"
+            ) from error
 
     def _open_terminal(self) -> None:
         import tty  # there is none on Windows
