@@ -65,11 +65,15 @@ def logged(dialect):
     return requests
 
 
-def arrive(motor):
+def until(condition):
     deadline_s = time.monotonic() + 10.0
-    while motor.is_moving:
-        assert time.monotonic() < deadline_s, "it does not arrive"
+    while not condition():
+        assert time.monotonic() < deadline_s, "it does not come true"
         time.sleep(0.001)
+
+
+def arrive(motor):
+    until(lambda: not motor.is_moving)
     return motor.read_position()
 
 

@@ -224,6 +224,18 @@ def test_a_mood_sets_in_after_so_many_requests():
         assert peer.recv(100) == b""
 
 
+def test_a_late_answer_holds_up_those_that_follow():
+    fake = peers.serve(ZaberDialect(peers.height(), NM_PER_STEP))
+    host, port = fake.address.removeprefix("tcp://").split(":")
+    with socket.create_connection((host, int(port)), 5.0) as peer, peer.makefile("rb") as answers:
+        fake.misbehaviour = Misbehaviour(Mood.SLOW, delay_s=0.1)
+        peer.sendall(b"/1 1 01\n")
+        peers.until(lambda: fake.requests == 1)
+        fake.misbehaviour = Misbehaviour()
+        peer.sendall(b"/1 1 02\n")
+        assert [answers.readline()[:8] for _ in range(2)] == [b"@01 1 01", b"@01 1 02"]
+
+
 def test_a_fake_closes_its_motor_and_can_be_started_again():
     motor = peers.height()
     fake = peers.serve(ZaberDialect(motor, NM_PER_STEP))
@@ -277,6 +289,8 @@ def test_the_program_dies_with_its_parent():
     ) as process:
         port = int(process.stdout.readline())
         with socket.create_connection(("127.0.0.1", port), 10.0) as peer:
+            peer.sendall(b"POS?\n")
+            assert peer.recv(100)
             process.kill()
             assert peer.recv(1) == b""  # and not a time-out
 

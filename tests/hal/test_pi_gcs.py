@@ -85,7 +85,9 @@ def test_a_controller_that_does_not_say_fake_is_real(open_focus, dialect):
 
 def test_the_servo_is_switched_on_and_an_old_error_is_forgotten(open_focus, dialect):
     dialect.error = 7
+    requests = peers.logged(dialect)
     focus = open_focus()
+    assert requests[:3] == ["*IDN?", "ERR?", "CSV?"]  # else pipython takes it for that of CSV?
     assert focus.position_nm == 0.0
     assert dialect._servo
 

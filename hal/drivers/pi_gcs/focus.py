@@ -200,7 +200,6 @@ class PiGcsFocus(FocusMotor):
         self._who = (vendor, model, serial)
         self._is_real = _FAKE not in answer.lower()
         device = GCSDevice(gateway=self._gateway)
-        device.qERR()  # of somebody who was connected before
         there = device.qSAI()
         if self._axis_name not in there:
             raise OptionError(f"axis_name = {self._axis_name!r}: choose one of {', '.join(there)}")

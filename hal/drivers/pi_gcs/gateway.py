@@ -20,6 +20,7 @@ from hal.errors import BusyError, DeviceTimeoutError, DisconnectedError, Protoco
 
 _CHUNK = 4096
 _WHO = "*IDN?\n"
+_LAST_ERROR = "ERR?\n"
 _FIELDS = 4
 
 
@@ -53,7 +54,8 @@ class Gateway(PIGateway):
         """Ask who the controller is, skip what comes before the answer, and return it.
 
         After a time-out the late answer may still be on its way, and on a serial line nothing but
-        its content tells it from the next one.
+        its content tells it from the next one. An error that somebody before has left behind is
+        asked for, too: it would be taken for that of the first command.
 
         Raises:
             DeviceTimeoutError: Nobody answers.
@@ -74,7 +76,14 @@ class Gateway(PIGateway):
                 raise
             for line in received.splitlines(keepends=True):
                 if line.endswith("\n") and len(line.split(",")) >= _FIELDS:
+                    self._forget_error()
                     return line.strip()
+
+    def _forget_error(self) -> None:
+        self.send(_LAST_ERROR)
+        received = ""
+        while not received.endswith("\n"):
+            received += self.read()
 
     def send(self, msg: str) -> None:
         """Send a command; the time for its answer begins."""

@@ -87,7 +87,7 @@ class FakeServer:
     Attributes:
         address: What a driver takes as its `port`: `tcp://127.0.0.1:PORT`, or the terminal's path.
         misbehaviour: What it does wrong; may be changed at any time.
-        requests: How many requests it has read.
+        requests: How many requests it has dealt with.
     """
 
     def __init__(
@@ -215,8 +215,9 @@ class FakeServer:
             return
         peer.received += data
         for request in self.dialect.take(peer.received):
+            stays = self._respond(peer, request)
             self.requests += 1
-            if not self._respond(peer, request):
+            if not stays:
                 self._forget(peer)
                 return
 
