@@ -1,5 +1,6 @@
 """Fake controllers for the tests of drivers; all of them end with the test that started them."""
 
+import socket
 import time
 from contextlib import ExitStack, contextmanager
 
@@ -10,6 +11,20 @@ NM_PER_STEP = 500.0
 TURNS_PER_STEP = 1 / 12_800
 TIMEOUT_S = 0.15
 _running = ExitStack()
+
+
+@contextmanager
+def deaf_host():
+    """Give the address of somebody whose queue of new connections is full: they hang in the air."""
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.socket())
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        for _ in range(3):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(server.getsockname())
+        yield f"tcp://127.0.0.1:{server.getsockname()[1]}"
 
 
 def end_all():

@@ -304,6 +304,14 @@ def test_a_moving_focus_is_stopped_when_it_is_closed(open_focus, dialect):
     assert dialect.motor.position_nm < 2e3
 
 
+def test_a_host_that_does_not_answer_is_a_time_out():
+    with peers.deaf_host() as address:
+        focus = PiGcsFocus(port=address, timeout_s=TIMEOUT_S)
+        with within(TIMEOUT_S), pytest.raises(DeviceTimeoutError):
+            focus.open()
+    assert not focus.is_open
+
+
 def test_nobody_at_the_port_is_disconnected(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"

@@ -330,6 +330,14 @@ def test_a_wrong_axis_is_an_option_error(open_stage):
         open_stage(axis_number=2)
 
 
+def test_a_host_that_does_not_answer_is_a_time_out():
+    with peers.deaf_host() as address:
+        stage = ZaberLinear(port=address, nm_per_microstep=NM_PER_STEP, timeout_s=TIMEOUT_S)
+        with within(TIMEOUT_S), pytest.raises(DeviceTimeoutError):
+            stage.open()
+    assert not stage.is_open
+
+
 def test_nobody_at_the_port_is_disconnected(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"

@@ -4,6 +4,7 @@ Source: the public protocol manual of Zaber. Only plain commands are sent: witho
 devices, which the library does not bring along, it can neither identify a device nor convert units.
 """
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -72,6 +73,7 @@ class Line:
         timeout_s: How long it may take to answer a command.
 
     Raises:
+        DeviceTimeoutError: The host does not answer.
         DisconnectedError: There is nobody at the port.
         BusyError: Another program has the serial port.
     """
@@ -85,6 +87,7 @@ class Line:
         self._timeout_s = timeout_s
         with self._translated("connecting"):
             if port.host:
+                self._knock()
                 self._connection = Connection.open_tcp(port.host, port.number)
             else:
                 self._connection = Connection.open_serial_port(port.text, baud_rate)
@@ -147,6 +150,21 @@ class Line:
         """The device and its port, for messages."""
         return f"Zaber device {self._address} at {self._port.text}"
 
+    def _knock(self) -> None:
+        """See that somebody listens: the library would wait for minutes where nobody answers."""
+        where = (self._port.host, self._port.number)
+        try:
+            socket.create_connection(where, self._timeout_s).close()
+        except TimeoutError as error:
+            raise DeviceTimeoutError(
+                f"connecting: {self._port.text} does not answer within {self._timeout_s:g} s; "
+                "is it on, and this its address?"
+            ) from error
+        except OSError as error:
+            raise DisconnectedError(
+                f"connecting: nobody listens at {self._port.text}: {error}; is it switched on?"
+            ) from error
+
     def _refusal(self, command: str, doing: str, reason: str) -> DeviceError:
         kind = _KIND_BY_REASON.get(reason, DeviceError)
         if reason == "BADDATA":
@@ -165,7 +183,9 @@ class Line:
                 "is it switched on, at this address?"
             ) from error
         except (ConnectionClosedException, ConnectionFailedException) as error:
-            raise DisconnectedError(f"{doing}: {self.name}: {error.message}") from error
+            raise DisconnectedError(
+                f"{doing}: {self.name}: {error.message}; see that it is on, and open it again"
+            ) from error
         except SerialPortBusyException as error:
             raise BusyError(
                 f"{doing}: {self._port.text} is in use by another program: {error.message}"

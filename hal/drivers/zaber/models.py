@@ -18,7 +18,7 @@ class ZaberLinear(ZaberStage, LinearMotor):
         axis_number: The axis' number on the device.
         can_home: Whether it can search for a home position.
         baud_rate: Of a serial port.
-        timeout_s: How long it may take to answer; opening and closing take up to twice that long.
+        timeout_s: How long it may take to answer; opening takes up to three times that long.
         model: What the recordings call it.
     """
 
@@ -78,7 +78,7 @@ class ZaberRotary(ZaberStage, RotaryMotor):
         axis_number: The axis' number on the device.
         can_home: Whether it can search for a home position.
         baud_rate: Of a serial port.
-        timeout_s: How long it may take to answer; opening and closing take up to twice that long.
+        timeout_s: How long it may take to answer; opening takes up to three times that long.
         model: What the recordings call it.
     """
 

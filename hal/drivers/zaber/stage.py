@@ -57,8 +57,8 @@ class ZaberStage(Motor):
         axis_number: The axis' number on the device.
         can_home: Whether it has a home sensor or a stop to home against.
         baud_rate: Of a serial port.
-        timeout_s: How long the device may take to answer; opening and closing take up to twice
-            that long.
+        timeout_s: How long the device may take to answer; opening takes up to three times that
+            long: to connect, to ask, and to look who is there instead.
         model: What the identity calls it; the device's number of its kind if empty.
 
     Attributes:
