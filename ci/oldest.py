@@ -9,14 +9,14 @@ import tomllib
 from pathlib import Path
 
 PYPROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
-EXTRAS = ("test", "micromanager")
+EXTRAS = ("test", "micromanager", "pi-gcs", "zaber")
 _REQUIREMENT = re.compile(
     r"(?P<name>[A-Za-z0-9._-]+)\s*(?P<operator>>=|==)\s*(?P<version>[^\s,;]+)"
 )
 
 
 def oldest(requirement: str) -> str:
-    """Return `name==version` for a requirement with a floor.
+    """Return `name==version` for a requirement with a floor, on the same condition if it has one.
 
     Raises:
         ValueError: The requirement has none.
@@ -24,7 +24,8 @@ def oldest(requirement: str) -> str:
     match = _REQUIREMENT.match(requirement)
     if match is None:
         raise ValueError(f"{requirement!r} has no oldest version: write it as name>=version")
-    return f"{match['name']}=={match['version']}"
+    _, semicolon, condition = requirement.partition(";")
+    return f"{match['name']}=={match['version']}{semicolon}{condition}"
 
 
 def main() -> None:

@@ -162,9 +162,11 @@ def _missing(
     absent = error.name or "?"
     if module == absent or module.startswith(absent + "."):
         return UnknownDriverError(f"driver {name!r}: there is no module {absent!r}")
-    if entry and entry.extras:
+    # Not EntryPoint.extras, which takes a hyphen for the end of a name.
+    extras = entry.value.partition("[")[2].partition("]")[0] if entry else ""
+    if entry and extras:
         distribution = entry.dist.name if entry.dist else DISTRIBUTION
-        remedy = f'pip install "{distribution}[{",".join(entry.extras)}]"'
+        remedy = f'pip install "{distribution}[{extras}]"'
     else:
         remedy = f"pip install {absent.partition('.')[0]}"
     return MissingExtraError(f"driver {name!r} needs {absent!r}, not installed: {remedy}")

@@ -5,6 +5,11 @@ import numpy as np
 import pytest
 import tifffile
 
+# What several tests need stands beside them.
+sys.path.append(str(Path(__file__).parent))
+
+import peers
+
 from hal import Clock, DeviceContext
 from hal.clock import NS_PER_S
 
@@ -31,6 +36,12 @@ class ManualClock(Clock):
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock()
+
+
+@pytest.fixture(autouse=True)
+def peers_end_with_their_test():
+    yield
+    peers.end_all()
 
 
 @pytest.fixture
@@ -61,5 +72,5 @@ def write_stack(tmp_path):
 def examples_on_path(monkeypatch):
     monkeypatch.syspath_prepend(str(EXAMPLES))
     yield
-    for name in ("custom_camera", "custom_motor"):
+    for name in ("custom_camera", "custom_motor", "zaber_on_bench"):
         sys.modules.pop(name, None)

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import peers
 import pytest
 
 from hal import Camera, DeviceContext, Identity, LinearMotor, MachineClock, Motor, RotaryMotor
@@ -51,6 +52,9 @@ MOTORS = [
     Case("sim.magnet-rotation"),
     Case("micromanager.stage", True),
     Case("micromanager.focus", True),
+    Case("pi-gcs", True, lambda _: peers.focus_options()),
+    Case("zaber.linear", True, lambda _: peers.linear_options()),
+    Case("zaber.rotary", True, lambda _: peers.rotary_options()),
     Case("custom_motor:MyMotor"),
 ]
 

@@ -9,7 +9,7 @@ import pytest
 from hal.registry import check_options, create, load_driver
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-RIG_FILES = ("micromanager.toml", "micromanager_stage.toml")
+RIG_FILES = ("micromanager.toml", "micromanager_stage.toml", "zaber_on_bench.toml")
 
 
 @pytest.mark.parametrize("name", ["custom_camera.py", "custom_motor.py"])
@@ -44,7 +44,7 @@ def test_the_example_motor_takes_the_time_that_its_speed_says(examples_on_path, 
 
 
 @pytest.mark.parametrize("name", RIG_FILES)
-def test_the_example_rigs_name_drivers_and_options_that_there_are(name):
+def test_the_example_rigs_name_drivers_and_options_that_there_are(examples_on_path, name):
     rig = tomllib.loads((EXAMPLES / name).read_text())
     parts = [rig["camera"]] if "camera" in rig else []
     for part in parts + list(rig.get("motors", {}).values()):
