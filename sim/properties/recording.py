@@ -100,10 +100,8 @@ class OnDisk(RouterWatch):
         if process is None or process.exitcode != -SIGKILL or record is None:
             return
         for problem in problems_of_recording(record, 0):
-            is_excused = problem.endswith("was left half written") or any(
-                without_paths(name) in self._marked for name in _names_in(record, problem)
-            )
-            if problem.startswith("F1: ") and not is_excused:
+            is_unfinished = problem.endswith("was left half written")
+            if problem.startswith("F1: ") and not (is_unfinished or self._is_new(record, problem)):
                 self.world.monitor.report(
                     f"{problem}, now that the recording manager has been killed. "
                     "A file must be readable whoever is killed, before anybody has repaired it."
@@ -178,12 +176,19 @@ class OnDisk(RouterWatch):
                 continue
             if what.endswith("twice") and self._comes_twice():
                 continue
+            if name == "F1" and self._is_new(record, problem):
+                continue
             acknowledged = "were reported as saved" in what and name == "F3"
             self.world.monitor.report(
                 f"{'S6' if acknowledged and 'but' in what else name}: In the recording, {what}. "
                 "What was reported as saved must be there, once, and be readable after any kill."
             )
         self._see_each_in_its_own(record)
+
+    def _is_new(self, record: Path, problem: str) -> bool:
+        """Whether it is of a file that holds nothing yet, whose writer died as it opened it."""
+        names = [path.name for path in record.iterdir() if path.name in problem]
+        return any(without_paths(name) in self._marked for name in names)
 
     def _see_each_in_its_own(self, record: Path) -> None:
         for name, numbers in frames_of_tracks(record).items():
@@ -205,10 +210,6 @@ class OnDisk(RouterWatch):
             isinstance(f, DiskFault) or f.process in (RECORDER, ROUTER)
             for f in self.world.injector.struck
         )
-
-
-def _names_in(record: Path, problem: str) -> list[str]:
-    return [path.name for path in record.iterdir() if path.name in problem]
 
 
 class DiskStopsRecordingOnly(Property):
