@@ -28,6 +28,9 @@ class MotorManager(HardwareManagerBase):
 
     Args:
         spec: What the rig file says of it; messages reach it under its role there.
+
+    Attributes:
+        driver: The class of the motor.
     """
 
     _one_per_name: ClassVar[bool] = True
@@ -40,7 +43,8 @@ class MotorManager(HardwareManagerBase):
         self._motor: Motor
         self._next_ns = 0
         self._waiting: list[tuple[int, str]] = []
-        self.unit: str = getattr(spec.load(), "unit", "")
+        self.driver = spec.load()
+        self.unit: str = getattr(self.driver, "unit", "")
 
     def device_memory(self) -> dict[str, int]:
         """Return the names and sizes of the memory that the motor shares with other devices."""
@@ -49,7 +53,7 @@ class MotorManager(HardwareManagerBase):
     def connect(self) -> None:
         """Open the motor."""
         self._device_role = f"motor {self.name}"
-        self._holder.join(self.resources)
+        self._holder.join(self)
         self._motor = self._holder.open(FocusMotor if self.name == FOCUS else Motor)
         self._is_connected = True
         self._holder.report(self)
