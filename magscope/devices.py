@@ -75,7 +75,7 @@ class DeviceHolder:
             clock=current().clock,
             seed=resources.seed,
             shared=self._attach,
-            warn=lambda text: manager.log("warning", f"{self.spec.role}: {text}"),
+            warn=lambda text: manager.log("warning", text),
             directory=self.spec.directory,
         )
 

@@ -94,6 +94,10 @@ class Follower:
         for looks in self._looks.values():
             looks.told = -1
 
+    def has(self, name: str) -> bool:
+        """Whether such a command was captured anywhere."""
+        return any(call.name == name for call in self._commands)
+
     @property
     def is_at_end(self) -> bool:
         """Whether every command was asked."""
@@ -131,8 +135,14 @@ class Follower:
             raise call.error
         return call
 
-    def look(self, name: str, *args: object) -> Call | None:
+    def look(self, name: str, *args: object, or_later: bool = True) -> Call | None:
         """Return the captured call that answers this one; None if there never was one.
+
+        Args:
+            name: What is asked.
+            args: With what.
+            or_later: Whether, where there was none yet, the first that comes later answers; else
+                None is returned.
 
         Raises:
             DivergenceError: There never was one, and the policy is `stop`.
@@ -147,6 +157,8 @@ class Follower:
         if not self._is_fast and self._next:
             passed_ns = self._clock.monotonic_ns() - self._anchor_ns
             at_ns = self._commands[self._next - 1].at_ns + passed_ns
+        if not or_later and self._next < looks.first:
+            return None
         return looks.find(self._next, at_ns)
 
     def _diverge(self, name: str, args: tuple, expected: Call | None) -> None:
@@ -188,6 +200,11 @@ class _Looks:
         self._times_ns: list[int] = []
         self._calls: list[Call] = []
 
+    @property
+    def first(self) -> int:
+        """After how many commands the first was made."""
+        return self._segments[0]
+
     def add(self, segment: int, call: Call) -> None:
         """Add the next call, made after so many commands."""
         self._segments.append(segment)
@@ -197,7 +214,8 @@ class _Looks:
     def find(self, segment: int, at_ns: int | None) -> Call:
         """Return the newest call of a segment up to this time, or of all of it if None.
 
-        Before the first of the segment it is that one; where there is none, the last before it.
+        Before the first of the segment it is that one. Where the segment has none it is the last
+        before it, or else the first after it.
         """
         low = bisect_left(self._segments, segment)
         high = bisect_right(self._segments, segment)

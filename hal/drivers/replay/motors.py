@@ -1,5 +1,6 @@
 """The captures of motors, played as motors."""
 
+from dataclasses import replace
 from os import PathLike
 from typing import ClassVar
 
@@ -46,10 +47,11 @@ class CapturedMotor(CapturedDevice, Motor):
 
     @property
     def axis(self) -> Axis:
-        """The range of the captured motor."""
+        """The range of the captured motor; it has a home if it was sent there."""
         axis = self._described.axis
         assert axis is not None  # a motor has one
-        return axis
+        was_home = self._opened.has("home") or self._opened.has("begin_home")
+        return replace(axis, can_home=axis.can_home and was_home)
 
     @property
     def is_moving(self) -> bool:
@@ -57,7 +59,7 @@ class CapturedMotor(CapturedDevice, Motor):
         following = self._following
         if self._free is not None:
             return self._free_position(*self._free) != self._free[1]
-        call = following.look("is_moving")
+        call = following.look("is_moving", or_later=False)
         return False if call is None else bool(call.answer)
 
     def read_position(self) -> float:
