@@ -26,7 +26,8 @@ COMMANDS = frozenset(
 )  # fmt: skip
 # Who ends a session asks these; a capture that was cut off has none of them.
 _ENDING = frozenset({"stop", "halt", "close"})
-# So far ahead an asked command is looked for; farther it is more likely another of the same kind.
+# So far ahead an asked command is looked for, unless it is one of those: farther it is more likely
+# another of the same kind.
 _AHEAD = 4
 
 
@@ -62,6 +63,7 @@ class Follower:
         self._is_fast = pace == "fast"
         self._stops = on_divergence == "stop"
         self._commands: list[Call] = []
+        self._names = {call.name for call in capture.calls}
         self._looks: dict[tuple[str, tuple], _Looks] = {}
         self._described: list[tuple[int, Description]] = []
         self._sort()
@@ -95,8 +97,8 @@ class Follower:
             looks.told = -1
 
     def has(self, name: str) -> bool:
-        """Whether such a command was captured anywhere."""
-        return any(call.name == name for call in self._commands)
+        """Whether such a call was captured anywhere."""
+        return name in self._names
 
     @property
     def is_at_end(self) -> bool:
@@ -120,7 +122,7 @@ class Follower:
         self._refuse_after_stop(name)
         if self.is_at_end and name in _ENDING:
             return None
-        ahead = self._commands[self._next : self._next + _AHEAD]
+        ahead = self._commands[self._next : self._next + (1 if name in _ENDING else _AHEAD)]
         found = [n for n, call in enumerate(ahead) if (call.name, call.args) == (name, args)]
         if not found or found[0] > 0:
             self._diverge(name, args, ahead[0] if ahead else None)

@@ -175,8 +175,10 @@ def _header(path: Path, lines: list[bytes]) -> dict[str, Any]:
     return header
 
 
-def _take(capture: Capture, record: dict[str, Any]) -> bool:
+def _take(capture: Capture, record: Any) -> bool:
     """Add a record; False if its frame is not in the file."""
+    if not isinstance(record, dict):
+        raise TypeError(f"it is {record!r:.40}, expected an object")
     if "describe" in record:
         capture.descriptions.append((len(capture.calls), description_of(record["describe"])))
         return True

@@ -76,8 +76,10 @@ class CapturedMotor(CapturedDevice, Motor):
     def target(self) -> float:
         """Where the motor was going."""
         following = self._following
-        if self._free is None and (call := following.look("target")) is not None:
-            return float(call.answer)
+        if self._free is None and following.has("target"):
+            call = following.look("target", or_later=False)
+            if call is not None:
+                return float(call.answer)
         return super().target
 
     def move_to(self, target: float) -> None:
