@@ -145,7 +145,9 @@ class CameraManager(ManagerProcessBase):
     def _make_room(self, buffer: VideoBuffer) -> None:
         if not self._acquisition_on:
             self._drop(buffer, "discarded")
-        elif buffer.get_level() >= PURGE_LEVEL and not self._feed.can_wait:
+        elif self._feed.can_wait:
+            return
+        elif buffer.get_level() >= PURGE_LEVEL:
             self._drop(buffer, "purged")
             self._warn_of_purges()
 

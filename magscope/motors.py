@@ -28,9 +28,6 @@ class MotorManager(HardwareManagerBase):
 
     Args:
         spec: What the rig file says of it; messages reach it under its role there.
-
-    Attributes:
-        driver: The class of the motor.
     """
 
     _one_per_name: ClassVar[bool] = True
@@ -43,8 +40,12 @@ class MotorManager(HardwareManagerBase):
         self._motor: Motor
         self._next_ns = 0
         self._waiting: list[tuple[int, str]] = []
-        self.driver = spec.load()
-        self.unit: str = getattr(self.driver, "unit", "")
+        self.unit: str = getattr(spec.load(), "unit", "")
+
+    @property
+    def driver(self) -> type:
+        """The class of the motor."""
+        return self._spec.load()
 
     def device_memory(self) -> dict[str, int]:
         """Return the names and sizes of the memory that the motor shares with other devices."""

@@ -18,12 +18,7 @@ from hal.recording.reading import Call, Capture, in_words
 Pace = Literal["real", "fast"]
 Policy = Literal["report", "stop"]
 
-COMMANDS = frozenset(
-    {
-        "open", "close", "start", "stop", "set", "move_to", "home", "begin_move", "halt",
-        "begin_home",
-    }
-)  # fmt: skip
+COMMANDS = frozenset({"open", "close", "start", "stop", "set", "begin_move", "halt", "begin_home"})
 # Who ends a session asks these; a capture that was cut off has none of them.
 _ENDING = frozenset({"stop", "halt", "close"})
 # So far ahead an asked command is looked for, unless it is one of those: farther it is more likely
@@ -63,7 +58,6 @@ class Follower:
         self._is_fast = pace == "fast"
         self._stops = on_divergence == "stop"
         self._commands: list[Call] = []
-        self._names = {call.name for call in capture.calls}
         self._looks: dict[tuple[str, tuple], _Looks] = {}
         self._described: list[tuple[int, Description]] = []
         self._sort()
@@ -97,13 +91,22 @@ class Follower:
             looks.told = -1
 
     def has(self, name: str) -> bool:
-        """Whether such a call was captured anywhere."""
-        return name in self._names
+        """Whether such a command was captured anywhere."""
+        return any(call.name == name for call in self._commands)
 
     @property
     def is_at_end(self) -> bool:
         """Whether every command was asked."""
         return self._next >= len(self._commands)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every command was asked, and all that was captured after the last is past."""
+        if not (self.is_at_end and self._commands):
+            return False
+        passed_ns = self._clock.monotonic_ns() - self._anchor_ns
+        left_ns = self.capture.calls[-1].at_ns - self._commands[-1].at_ns
+        return self._is_fast or passed_ns > left_ns
 
     @property
     def description(self) -> Description | None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from hal.camera import Camera, FrameFormat, FrameInfo
 from hal.device import Device, Identity, Setting, SettingValue
-from hal.errors import DeviceError, UnsupportedError
+from hal.errors import DeviceError, LimitError, UnsupportedError
 from hal.motor import Axis, FocusMotor, LinearMotor, Motor, RotaryMotor
 from hal.recording.lines import described, kind_of
 from hal.recording.writing import CaptureWriter
@@ -162,7 +162,13 @@ class RecordedCamera(RecordedDevice, Camera):
 
 
 class RecordedMotor(RecordedDevice, Motor):
-    """A motor whose calls are written down."""
+    """A motor whose calls are written down: those that a driver implements."""
+
+    def open(self) -> None:
+        """Connect to the motor."""
+        if not self.is_open:
+            self._target = None
+        super().open()
 
     @property
     def axis(self) -> Axis:
@@ -175,30 +181,12 @@ class RecordedMotor(RecordedDevice, Motor):
         """Whether the motor is on its way."""
         return self._call("is_moving", lambda: self._inner.is_moving)
 
-    @property
-    def target(self) -> float:
-        """Where the motor is going."""
-        return self._call("target", lambda: self._inner.target)
-
     def read_position(self) -> float:
         """Ask the motor where it is."""
         return self._call("read_position", self._inner.read_position)
 
-    def move_to(self, target: float) -> None:
-        """Start a movement, or be refused."""
-        self._call("move_to", self._inner.move_to, target)
-
-    def stop(self) -> None:
-        """Stop."""
-        self._call("stop", self._inner.stop)
-
-    def home(self) -> None:
-        """Start the search for the home position, or be refused."""
-        self._call("home", self._inner.home)
-        self._describe()
-
     def begin_move(self, target: float) -> None:
-        """Start a movement that somebody else has checked."""
+        """Start a movement to a target within the axis."""
         self._call("begin_move", self._inner.begin_move, target)
 
     def halt(self) -> None:
@@ -208,6 +196,15 @@ class RecordedMotor(RecordedDevice, Motor):
     def begin_home(self) -> None:
         """Start the search for the home position."""
         self._call("begin_home", self._inner.begin_home)
+
+    def move_to(self, target: float) -> None:
+        """Start the movement, or refuse it, which is written down although no motor hears of it."""
+        began_ns, record = self._begin("move_to", (target,))
+        try:
+            super().move_to(target)
+        except LimitError as error:
+            self._fail(record, began_ns, error)
+            raise
 
 
 class RecordedLinearMotor(RecordedMotor, LinearMotor):

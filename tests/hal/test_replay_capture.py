@@ -108,7 +108,7 @@ def test_frames_come_bit_for_bit_at_the_end_of_their_exposures(play, clock, film
 
 
 def test_no_frame_is_lost_however_late_it_is_fetched(play, clock, filmed):
-    path, story = filmed
+    path, _ = filmed
     camera = play(ReplayCamera, path)
     assert camera.keeps_all_frames
     camera.set("exposure_us", 1000.0)
@@ -261,7 +261,9 @@ def test_a_divergence_is_reported_once_with_both_calls_and_their_times(
     motor.move_to(1235.0)
     (text,) = warnings
     assert "it.capture differs from what is asked" in text
-    assert "captured is move_to(1000.0) at 0.000 s, asked is move_to(1234.0) at 2.500 s" in text
+    assert (
+        "captured is begin_move(1000.0) at 0.000 s, asked is begin_move(1234.0) at 2.500 s" in text
+    )
 
 
 def test_after_a_divergence_a_motor_moves_as_an_ideal_one(play, clock, moved):
@@ -296,7 +298,7 @@ def test_the_next_captured_command_leads_back_to_what_was_captured(play, clock, 
 def test_where_a_divergence_stops_it_every_call_but_those_of_the_end_says_so(play, moved, warnings):
     motor = play(ReplayFocus, moved[0], on_divergence="stop")
     for ask in (lambda: motor.move_to(3.0), motor.read_position, lambda: motor.move_to(1000.0)):
-        with pytest.raises(DivergenceError, match=r"move_to\(1000.0\).*move_to\(3.0\)"):
+        with pytest.raises(DivergenceError, match=r"begin_move\(1000.0\).*begin_move\(3.0\)"):
             ask()
     assert warnings == []
     motor.close()
@@ -324,7 +326,7 @@ def test_a_value_that_nobody_read_is_not_made_up(play, filmed):
 def test_who_ends_a_session_where_the_capture_was_cut_off_is_not_reported(play, moved, warnings):
     path, _ = moved
     lines = path.read_bytes().split(b"\n")
-    cut = next(n for n, line in enumerate(lines) if b'"stop"' in line)
+    cut = next(n for n, line in enumerate(lines) if b'"halt"' in line)
     path.write_bytes(b"\n".join(lines[:cut]) + b"\n")
     motor = play(ReplayFocus, path)
     for target in (1000.0, 1e9, 1500.0):

@@ -13,7 +13,7 @@ from hal.recording.reading import Call
 
 
 class CapturedMotor(CapturedDevice, Motor):
-    """Answers a command as the captured motor did: refuses it, or moves in the same time.
+    """Answers a command as the captured motor did, and moves in the same time.
 
     A movement that was not captured is made at the axis' full speed, in a straight line, or at once
     at the pace `fast`; the next captured command leads back to what was captured.
@@ -50,8 +50,7 @@ class CapturedMotor(CapturedDevice, Motor):
         """The range of the captured motor; it has a home if it was sent there."""
         axis = self._described.axis
         assert axis is not None  # a motor has one
-        was_home = self._opened.has("home") or self._opened.has("begin_home")
-        return replace(axis, can_home=axis.can_home and was_home)
+        return replace(axis, can_home=axis.can_home and self._opened.has("begin_home"))
 
     @property
     def is_moving(self) -> bool:
@@ -60,7 +59,8 @@ class CapturedMotor(CapturedDevice, Motor):
         if self._free is not None:
             return self._free_position(*self._free) != self._free[1]
         call = following.look("is_moving", or_later=False)
-        return False if call is None else bool(call.answer)
+        # A motor that was on its way when the capture was cut off must arrive some time.
+        return call is not None and bool(call.answer) and not following.is_over
 
     def read_position(self) -> float:
         """Return where the motor was."""
@@ -72,38 +72,6 @@ class CapturedMotor(CapturedDevice, Motor):
             return min(max(0.0, self.axis.lower), self.axis.upper)
         return float(call.answer)
 
-    @property
-    def target(self) -> float:
-        """Where the motor was going."""
-        following = self._following
-        if self._free is None and following.has("target"):
-            call = following.look("target", or_later=False)
-            if call is not None:
-                return float(call.answer)
-        return super().target
-
-    def move_to(self, target: float) -> None:
-        """Start a movement, or be refused, as the captured motor was.
-
-        Raises:
-            LimitError: The target lies outside the axis.
-        """
-        if not self._is_the_captured("move_to", target):
-            super().move_to(target)
-        self._target = float(target)
-
-    def stop(self) -> None:
-        """Stop, and stay where it stopped."""
-        if not self._is_the_captured("stop"):
-            self._stay()
-        self._target = None
-
-    def home(self) -> None:
-        """Start the search for the home position, or be refused, as the captured motor was."""
-        if not self._is_the_captured("home"):
-            self._cannot_home()
-        self._target = None
-
     def begin_move(self, target: float) -> None:
         """Start a movement to a target within the axis."""
         if not self._is_the_captured("begin_move", target):
@@ -112,28 +80,22 @@ class CapturedMotor(CapturedDevice, Motor):
     def halt(self) -> None:
         """Stop where it is."""
         if not self._is_the_captured("halt"):
-            self._stay()
+            here = self.read_position()
+            self._free = (here, here, self.context.clock.monotonic_ns())
 
     def begin_home(self) -> None:
         """Start the search for the home position."""
         if not self._is_the_captured("begin_home"):
-            self._cannot_home()
+            raise UnsupportedError(
+                f"{self.identity.model} was not sent home here while {self._path} was captured: "
+                "its home position is not known"
+            )
 
     def _is_the_captured(self, name: str, *args: float) -> bool:
         call: Call | None = self._following.command(name, *args)
         if call is not None:
             self._free = None
         return call is not None
-
-    def _stay(self) -> None:
-        here = self.read_position()
-        self._free = (here, here, self.context.clock.monotonic_ns())
-
-    def _cannot_home(self) -> None:
-        raise UnsupportedError(
-            f"{self.identity.model} was not sent home here while {self._path} was captured: "
-            "its home position is not known"
-        )
 
     def _free_position(self, origin: float, target: float, since_ns: int) -> float:
         if self._pace == "fast":
