@@ -339,6 +339,20 @@ def test_who_ends_a_session_where_the_capture_was_cut_off_is_not_reported(play, 
     assert warnings == [], "all was played: it begins anew"
 
 
+@pytest.mark.parametrize("pace", ["real", "fast"])
+def test_a_movement_in_which_the_capture_was_cut_off_comes_to_an_end(play, clock, moved, pace):
+    path, _ = moved
+    lines = path.read_bytes().split(b"\n")
+    moving = [n for n, line in enumerate(lines) if b'"is_moving"' in line and b"true" in line]
+    path.write_bytes(b"\n".join(lines[: moving[2] + 1]) + b"\n")
+    motor = play(ReplayFocus, path, pace=pace)
+    motor.move_to(1000.0)
+    assert motor.is_moving == (pace == "real")
+    clock.sleep_s(1.0)
+    assert not motor.is_moving
+    assert 0.0 <= motor.read_position() < 1000.0
+
+
 def test_a_path_is_relative_to_the_rig_file(clock, filmed, tmp_path):
     for directory, path in ((tmp_path, "camera.capture"), (tmp_path.parent, tmp_path.name)):
         camera = ReplayCamera(path)
