@@ -295,6 +295,23 @@ def test_the_next_captured_command_leads_back_to_what_was_captured(play, clock, 
     assert len(warnings) == 1
 
 
+def test_a_command_that_is_left_out_is_reported_and_the_next_is_followed(
+    play, clock, moved, warnings
+):
+    path, story = moved
+    motor = play(ReplayFocus, path)
+    motor.move_to(1500.0)
+    (text,) = warnings
+    assert "captured is begin_move(1000.0)" in text
+    assert "asked is begin_move(1500.0)" in text
+    assert motor.read_position() == 1000.0, "where the captured one came from"
+    assert arrival_s(motor, clock) == pytest.approx(story.took_s[1], abs=0.004)
+    assert motor.read_position() == 1500.0
+    motor.stop()
+    motor.close()
+    assert len(warnings) == 1
+
+
 def test_where_a_divergence_stops_it_every_call_but_those_of_the_end_says_so(play, moved, warnings):
     motor = play(ReplayFocus, moved[0], on_divergence="stop")
     for ask in (lambda: motor.move_to(3.0), motor.read_position, lambda: motor.move_to(1000.0)):

@@ -116,6 +116,7 @@ def test_a_captured_session_gives_the_same_frames_and_tracks_again(captured, liv
     carried = tmp_path / "elsewhere" / "cap"
     shutil.copytree(directory, carried)
     shutil.rmtree(directory)
+    assert load_rig(carried / "rig.toml").beads.zlut == carried / "zlut.txt"
     report = replayed(live, carried, tmp_path)
     assert report.is_clean
     assert report.warnings == ()

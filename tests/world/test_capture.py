@@ -31,15 +31,15 @@ script("move_motor", "focus", {target}, wait=True)
 """
 
 
-def run(rig, record, *, script, capture=None, faults=None):
-    """Run 1.5 s of a session; return its outcome and its tracks."""
+def run(rig, record, *, script, capture=None, faults=None, for_s=1.5):
+    """Run a session; return its outcome and its tracks."""
     record.mkdir()
 
     def prepare(scope):
         scope.capture_dir = capture
 
     outcome = World(
-        rig, seed=2, for_s=1.5, script=script, record=record, prepare=prepare, faults=faults
+        rig, seed=2, for_s=for_s, script=script, record=record, prepare=prepare, faults=faults
     ).finish()
     tracks = {}
     for path in record.glob("Tracking Data *.h5"):
@@ -80,6 +80,18 @@ def test_a_session_of_a_world_is_played_back_in_another_the_same_each_time(rig, 
         assert played.keys() >= tracks.keys()
         for number, position in tracks.items():
             np.testing.assert_array_equal(played[number], position)
+
+
+def test_as_fast_as_it_can_be_the_camera_waits_for_the_workers_and_nothing_is_purged(rig, tmp_path):
+    capture = tmp_path / "cap"
+    _, tracks = run(rig, tmp_path / "first", script=script(tmp_path), capture=capture)
+    again = capture / "rig.toml"
+    text = again.read_text().replace("read_truth", "read_truth_slowly")
+    again.write_text(text.replace('camera.capture"', 'camera.capture", pace = "fast"'))
+    outcome, played = run(again, tmp_path / "again", script=script(tmp_path), for_s=4.0)
+    assert outcome.violations == ()
+    assert outcome.account.purged == 0
+    assert played.keys() >= tracks.keys()
 
 
 def test_a_captured_world_is_the_same_each_time(rig, tmp_path):
