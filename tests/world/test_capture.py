@@ -88,7 +88,12 @@ def test_as_fast_as_it_can_be_the_camera_waits_for_the_workers_and_nothing_is_pu
     again = capture / "rig.toml"
     text = again.read_text().replace("read_truth", "read_truth_slowly")
     again.write_text(text.replace('camera.capture"', 'camera.capture", pace = "fast"'))
-    outcome, played = run(again, tmp_path / "again", script=script(tmp_path), for_s=4.0)
+    waking = script(tmp_path)  # each message wakes the camera manager, which then may make room
+    steps = (
+        'for _ in range(40):\n    script("sleep", 0.01)\n    script("set_acquisition_on", True)\n'
+    )
+    waking.write_text(waking.read_text() + steps)
+    outcome, played = run(again, tmp_path / "again", script=waking, for_s=4.0)
     assert outcome.violations == ()
     assert outcome.account.purged == 0
     assert played.keys() >= tracks.keys()
