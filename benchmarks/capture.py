@@ -16,7 +16,8 @@ import numpy as np
 
 from hal import Camera, DeviceContext, FrameFormat, FrameInfo, Identity
 from hal.drivers.replay import ReplayCamera
-from hal.recording import CaptureWriter, recorded
+from magscope.capture import capture
+from magscope.devices import DeviceSpec
 
 ROUNDS = 5
 
@@ -66,10 +67,7 @@ def frames_per_s(camera: Camera, n_frames: int) -> float:
 def one_round(directory: Path, n_frames: int) -> dict[str, float]:
     """Measure the bare camera, the captured one, and the capture played, one after another."""
     bare = frames_per_s(Grabber(), n_frames)
-    writer = CaptureWriter(
-        directory, "camera", Grabber(), driver="grabber", options={}, complain=print
-    )
-    camera = recorded(Grabber(), writer)
+    camera, writer = capture(Grabber(), DeviceSpec("camera", "grabber"), directory, print)
     assert isinstance(camera, Camera)
     camera.open()
     captured = frames_per_s(camera, n_frames)

@@ -1,14 +1,15 @@
 """The lines of a capture: JSON, one object each, and how a device's description is said in them.
 
 The first line is the header: `format`, `version`, `role`, `kind` (`camera`, `linear`, `rotary` or
-`focus`), `driver`, `options`, and for a camera `queue_frames`, `annotation_name` and
-`annotation_columns`. Every other line has `at`: the context's monotonic and Unix time in ns.
+`focus`), `driver` and `options`. Every other line has `at`: the context's monotonic and Unix time
+in ns.
 
 - A call has `call`, `args`, `took_ns`, and one of `answer`; `error`, its class and its text; or
   `frame`, with `number`, `timestamp_ns`, `offset` in the file of frames, and `annotation`, the
   shape of the float64 rows that follow the pixels there, or null.
-- A description has `describe`: `identity`, `settings`, and `frame_format` or `axis`. It follows
-  whatever may have changed it.
+- A description has `describe`: `identity`, `settings`, and of a motor `axis`, of a camera
+  `frame_format`, `queue_frames`, `annotation_name` and `annotation_columns`. It follows whatever
+  may have changed it.
 """
 
 import json
@@ -40,12 +41,18 @@ class Description:
     Attributes:
         frame_format: Of a camera; None for a motor.
         axis: Of a motor; None for a camera.
+        queue_frames: How many frames the camera kept.
+        annotation_name: What the rows that came with its frames are called.
+        annotation_columns: Their columns.
     """
 
     identity: Identity
     settings: tuple[Setting, ...]
     frame_format: FrameFormat | None = None
     axis: Axis | None = None
+    queue_frames: int = 1
+    annotation_name: str = ""
+    annotation_columns: tuple[str, ...] = ()
 
 
 def kind_of(device: Device) -> str:
@@ -69,7 +76,12 @@ def described(device: Device) -> dict[str, Any]:
         "settings": [asdict(s) | {"kind": s.kind.__name__} for s in device.settings],
     }
     if isinstance(device, Camera):
-        facts["frame_format"] = asdict(device.frame_format)
+        facts |= {
+            "frame_format": asdict(device.frame_format),
+            "queue_frames": device.queue_frames,
+            "annotation_name": device.annotation_name,
+            "annotation_columns": list(device.annotation_columns),
+        }
     elif isinstance(device, Motor):
         facts["axis"] = asdict(device.axis)
     return facts
@@ -86,12 +98,16 @@ def description_of(facts: dict[str, Any]) -> Description:
         Setting(**(s | {"kind": _TYPES[s["kind"]], "choices": tuple(s["choices"])}))
         for s in facts["settings"]
     )
-    form, axis = facts.get("frame_format"), facts.get("axis")
+    identity = Identity(**facts["identity"])
+    if "axis" in facts:
+        return Description(identity, settings, axis=Axis(**facts["axis"]))
     return Description(
-        Identity(**facts["identity"]),
+        identity,
         settings,
-        FrameFormat(**form) if form else None,
-        Axis(**axis) if axis else None,
+        FrameFormat(**facts["frame_format"]),
+        queue_frames=facts["queue_frames"],
+        annotation_name=facts["annotation_name"],
+        annotation_columns=tuple(facts["annotation_columns"]),
     )
 
 

@@ -121,10 +121,18 @@ class RecordedCamera(RecordedDevice, Camera):
 
     def __init__(self, inner: Camera, writer: CaptureWriter) -> None:
         super().__init__(inner, writer)
-        self.annotation_name = inner.annotation_name
-        self.annotation_columns = inner.annotation_columns
-        self.queue_frames = inner.queue_frames
-        self.keeps_all_frames = inner.keeps_all_frames
+        self._take_over()
+
+    def open(self) -> None:
+        """Connect to the camera, which may only now know what it keeps and tells."""
+        super().open()
+        self._take_over()
+
+    def _take_over(self) -> None:
+        self.annotation_name = self._inner.annotation_name
+        self.annotation_columns = self._inner.annotation_columns
+        self.queue_frames = self._inner.queue_frames
+        self.keeps_all_frames = self._inner.keeps_all_frames
 
     @property
     def frame_format(self) -> FrameFormat:

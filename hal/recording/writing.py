@@ -76,11 +76,6 @@ class CaptureWriter:
             self._files.append(open_file(self.path))
             if isinstance(device, Camera):
                 self._files.append(open_file(self.path.with_suffix(FRAMES_SUFFIX)))
-                header |= {
-                    "queue_frames": device.queue_frames,
-                    "annotation_name": device.annotation_name,
-                    "annotation_columns": list(device.annotation_columns),
-                }
         except OSError as error:
             self._give_up(error)
         self.record(header)

@@ -6,7 +6,7 @@ import pytest
 
 from hal.recording import read_capture
 from sim import World
-from sim.faults import Crash
+from sim.faults import Crash, DiskFull
 
 RIG = """
 [camera]
@@ -136,3 +136,19 @@ def test_f1_a_capture_whose_writer_was_killed_at_a_write_can_be_played(rig, tmp_
     assert frames > 0
     played, _ = run(capture / "rig.toml", tmp_path / "again", script=capture / "script.py")
     assert played.account.delivered == frames
+
+
+def test_f2_a_full_disk_ends_the_capture_with_an_error_and_never_the_session(rig, tmp_path):
+    capture = tmp_path / "cap"
+    full = DiskFull("CameraManager", site="file.write", hit=60)
+    outcome, tracks = run(
+        rig, tmp_path / "out", script=script(tmp_path), capture=capture, faults=[full]
+    )
+    assert outcome.violations == ()
+    assert outcome.account.delivered > 140
+    assert len(tracks) >= 120
+    (text,) = outcome.report.errors
+    assert "capture of camera ended, the device goes on" in text
+    assert "No space left on device" in text
+    captured = read_capture(capture / "camera.capture").calls
+    assert 0 < sum(call.frame is not None for call in captured) < 30

@@ -55,12 +55,12 @@ class CapturedCamera(CapturedDevice, Camera):
     def open(self) -> None:
         """Read the capture, or go on with it."""
         super().open()
-        header = self._opened.capture.header
+        described = self._described
         self._runs = self._runs or _runs(self._opened.capture.calls)
-        self.annotation_name = str(header["annotation_name"])
-        self.annotation_columns = tuple(header["annotation_columns"])
+        self.annotation_name = described.annotation_name
+        self.annotation_columns = described.annotation_columns
         # Frames that come at the pace at which they are fetched need not be left to gather.
-        self.queue_frames = 1 if self._pace == "fast" else int(header["queue_frames"])
+        self.queue_frames = 1 if self._pace == "fast" else described.queue_frames
 
     def close(self) -> None:
         """Play no more."""
