@@ -106,21 +106,30 @@ class CapturedMotor(CapturedDevice, Motor):
 
 
 class ReplayMotor(CapturedMotor, LinearMotor):
-    """Plays the capture of a linear motor; see `CapturedMotor` for the options."""
+    """Plays the capture of a linear motor.
+
+    See `CapturedMotor`.
+    """
 
     driver: ClassVar[str] = "replay.motor"
     captured_kinds: ClassVar[tuple[str, ...]] = ("linear", "focus")
 
 
 class ReplayFocus(CapturedMotor, FocusMotor):
-    """Plays the capture of a focus motor, or of a linear one; see `CapturedMotor`."""
+    """Plays the capture of a focus motor, or of a linear one.
+
+    See `CapturedMotor`.
+    """
 
     driver: ClassVar[str] = "replay.focus"
     captured_kinds: ClassVar[tuple[str, ...]] = ("focus", "linear")
 
 
 class ReplayRotary(CapturedMotor, RotaryMotor):
-    """Plays the capture of a rotary motor; see `CapturedMotor` for the options."""
+    """Plays the capture of a rotary motor.
+
+    See `CapturedMotor`.
+    """
 
     driver: ClassVar[str] = "replay.rotary"
     captured_kinds: ClassVar[tuple[str, ...]] = ("rotary",)
