@@ -58,11 +58,14 @@ class Camera(Device):
         annotation_columns: Their columns, each with its unit in its name.
         queue_frames: How many finished frames the camera keeps until they are fetched. Whoever
             fetches may come so much later, and take several at once.
+        keeps_all_frames: Whether no frame is lost however late it is fetched, as where frames come
+            from a file. Such a camera is let wait when there is no room for its frames.
     """
 
     annotation_name: str = ""
     annotation_columns: tuple[str, ...] = ()
     queue_frames: int = 1
+    keeps_all_frames: bool = False
 
     @property
     @abstractmethod

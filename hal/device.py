@@ -1,8 +1,10 @@
 """What every device has: an identity, settings, a way to be opened and closed, and a context."""
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar, Self
 
 from hal.clock import Clock, MachineClock
@@ -102,11 +104,16 @@ class DeviceContext:
         seed: The session's seed: all that a device draws at random follows from it.
         shared: Returns the zeroed memory of this name, the same for every device of the session.
             A driver class names what it needs, with sizes in bytes, in `Device.shared_memory`.
+        warn: Tells the people at the rig something that is no failure.
+        directory: Where a relative path in the options begins: the rig file's directory. None for
+            the current one.
     """
 
     clock: Clock = field(default_factory=MachineClock)
     seed: int = 0
     shared: Callable[[str], memoryview] = _no_shared_memory
+    warn: Callable[[str], None] = logging.getLogger("hal").warning
+    directory: Path | None = None
 
     @classmethod
     def standalone(

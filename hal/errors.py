@@ -11,6 +11,7 @@
     ├── MotionError             a stall, lost steps, a missed target
     ├── OverrunError            frames were lost: nobody fetched them
     ├── ProtocolError           the device answered nonsense
+    ├── DivergenceError         what was asked is not what was captured
     ├── UnsupportedError        the device cannot do this at all        (NotImplementedError)
     └── DriverError             the driver itself cannot be used
         ├── UnknownDriverError  no driver has this name                 (LookupError)
@@ -56,6 +57,10 @@ class OverrunError(DeviceError):
 
 class ProtocolError(DeviceError):
     """The device's answer makes no sense."""
+
+
+class DivergenceError(DeviceError):
+    """A device that plays a capture was asked something else than was captured."""
 
 
 class UnsupportedError(DeviceError, NotImplementedError):

@@ -104,6 +104,7 @@ def assemble(scope: "MagScope") -> Parts:
                 started_ns=parts.started_ns,
                 nm_per_px=scope.camera_manager.nm_per_px(settings["magnification"]),
                 record_dir=scope.record_dir,
+                capture_dir=scope.capture_dir,
                 acquisition_on=scope.rig.acquisition.on,
                 acquisition_mode=scope.rig.acquisition.acquisition_mode,
                 bead_rois={} if rois == "auto" else dict(enumerate(rois)),

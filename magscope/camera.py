@@ -27,7 +27,8 @@ class CameraManager(ManagerProcessBase):
 
     It alone changes what the buffer holds: it writes frames; it releases a stack when a worker has
     FINISHED with it; and it drops whole stacks while acquisition is off, or, while nobody reads,
-    when the buffer is filling up faster than it is emptied.
+    when the buffer is filling up faster than it is emptied, unless the camera loses nothing by
+    waiting.
 
     Attributes:
         camera: A `CameraBase` to be used instead of the rig file's camera; set it before `start`.
@@ -61,6 +62,11 @@ class CameraManager(ManagerProcessBase):
     @camera_type.setter
     def camera_type(self, camera_type: type | None) -> None:
         """Ignore what the router hands to every manager: this one knows."""
+
+    @property
+    def uses_hal(self) -> bool:
+        """Whether the camera is a `hal.Camera`."""
+        return issubclass(self.camera_type, Camera)
 
     def nm_per_px(self, magnification: float) -> float:
         """Return the size of a pixel at the sample; a `CameraBase` knows that of its chip."""
@@ -101,7 +107,7 @@ class CameraManager(ManagerProcessBase):
     def _make_feed(self) -> Feed:
         if self.camera is not None:
             return LegacyFeed(self.camera)
-        self._holder.join(self.resources)
+        self._holder.join(self)
         if issubclass(self._spec.load(), Camera):
             return HalFeed(self._holder, self._annotations)
         camera = self._spec.load()(**self._spec.options)
@@ -143,6 +149,8 @@ class CameraManager(ManagerProcessBase):
     def _make_room(self, buffer: VideoBuffer) -> None:
         if not self._acquisition_on:
             self._drop(buffer, "discarded")
+        elif self._feed.can_wait:
+            return
         elif buffer.get_level() >= PURGE_LEVEL:
             self._drop(buffer, "purged")
             self._warn_of_purges()

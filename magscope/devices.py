@@ -1,14 +1,17 @@
 """A device in its manager's process: made from the rig file, opened, described, closed."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from hal.device import Device, DeviceContext, SettingValue
 from hal.errors import DriverError
+from hal.recording import CaptureWriter
 from hal.registry import create, load_driver, make_importable
-from magscope.processes import ManagerProcessBase, Resources
+from magscope.capture import can_be_captured, capture
+from magscope.processes import ManagerProcessBase
 from magscope.protocol import Kind, pack
 from magscope.runtime import SharedMemory, current
 
@@ -54,16 +57,26 @@ class DeviceHolder:
         self._device: Device | None = None
         self._context: DeviceContext | None = None
         self._blocks: dict[str, SharedMemory] = {}
+        self._capture_dir: Path | None = None
+        self._capture: CaptureWriter | None = None
+        self._log: Callable[[str, str], None]
 
     def shared_memory(self) -> dict[str, int]:
         """Return the names and sizes of the memory that it shares with other devices."""
         return dict(getattr(self.spec.load(), "shared_memory", {}))
 
-    def join(self, resources: Resources) -> None:
+    def join(self, manager: ManagerProcessBase) -> None:
         """Join the session, in the manager's process."""
+        resources = manager.resources
         self.started_ns = resources.started_ns
+        self._capture_dir = resources.capture_dir
+        self._log = manager.log
         self._context = DeviceContext(
-            clock=current().clock, seed=resources.seed, shared=self._attach
+            clock=current().clock,
+            seed=resources.seed,
+            shared=self._attach,
+            warn=lambda text: manager.log("warning", text),
+            directory=self.spec.directory,
         )
 
     def _attach(self, name: str) -> memoryview:
@@ -84,13 +97,22 @@ class DeviceHolder:
                 f"driver {self.spec.driver!r} is a {type(device).__name__}, "
                 f"but {self.spec.role} needs a {kind.__name__}"
             )
-        used = current().device(self.spec.role, device)
+        used = self._captured(current().device(self.spec.role, device))
         assert isinstance(used, kind)
         self._device = device = used
         device.open()
         current().note("device", f"{self.spec.role} is open")
         for name, value in self.spec.settings.items():
             device.set(name, value)
+        return device
+
+    def _captured(self, device: Device) -> Device:
+        """Return the device with a recorder in front of it, where the session is captured."""
+        if self._capture_dir is None or not can_be_captured(device):
+            return device
+        device, self._capture = capture(
+            device, self.spec, self._capture_dir, lambda text: self._log("error", text)
+        )
         return device
 
     def report(self, manager: ManagerProcessBase) -> None:
@@ -110,5 +132,7 @@ class DeviceHolder:
                 self._device.close()
                 current().note("device", f"{self.spec.role} is closed")
         finally:
+            if self._capture is not None:
+                self._capture.close()
             for block in self._blocks.values():
                 block.close()

@@ -105,6 +105,11 @@ class Feed(ABC):
         """Frames were released; for cameras with buffers of their own."""
 
     @property
+    def can_wait(self) -> bool:
+        """Whether no frame is lost while there is no room for it."""
+        return False
+
+    @property
     def lost(self) -> int:
         """Frames that the device numbered and never delivered."""
         return 0
@@ -166,6 +171,11 @@ class HalFeed(Feed):
     def close(self) -> None:
         """Stop and close the camera."""
         self._holder.close()
+
+    @property
+    def can_wait(self) -> bool:
+        """Whether no frame is lost while there is no room for it."""
+        return self._camera.keeps_all_frames
 
     @property
     def lost(self) -> int:

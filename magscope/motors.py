@@ -42,6 +42,11 @@ class MotorManager(HardwareManagerBase):
         self._waiting: list[tuple[int, str]] = []
         self.unit: str = getattr(spec.load(), "unit", "")
 
+    @property
+    def driver(self) -> type:
+        """The class of the motor."""
+        return self._spec.load()
+
     def device_memory(self) -> dict[str, int]:
         """Return the names and sizes of the memory that the motor shares with other devices."""
         return self._holder.shared_memory()
@@ -49,7 +54,7 @@ class MotorManager(HardwareManagerBase):
     def connect(self) -> None:
         """Open the motor."""
         self._device_role = f"motor {self.name}"
-        self._holder.join(self.resources)
+        self._holder.join(self)
         self._motor = self._holder.open(FocusMotor if self.name == FOCUS else Motor)
         self._is_connected = True
         self._holder.report(self)

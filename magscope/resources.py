@@ -36,6 +36,8 @@ class Resources:
         seed: The session's seed.
         started_ns: Unix time of the session's start.
         nm_per_px: Size of a pixel at the sample.
+        record_dir: Where the recording begins; None for none.
+        capture_dir: Where the calls of all devices are written down; None for nowhere.
     """
 
     end: Endpoint
@@ -52,6 +54,7 @@ class Resources:
     started_ns: int = 0
     nm_per_px: float = 1.0
     record_dir: Path | None = None
+    capture_dir: Path | None = None
     acquisition_on: bool = True
     acquisition_mode: AcquisitionMode = AcquisitionMode.TRACK
     bead_rois: dict[int, tuple[int, int, int, int]] = field(default_factory=dict)

@@ -35,6 +35,7 @@ class MagScope(metaclass=SingletonMeta):
     Attributes:
         run_for_s: End by itself after so many seconds; None: run until `stop`.
         record_dir: Record into this directory from the start; None: record nothing.
+        capture_dir: Write every call of every device into this directory; None: write nothing.
         script_path: Run this script once the system is up.
         session: The run, once `start` has begun it.
         report: How the session went, once `start` has returned.
@@ -47,6 +48,7 @@ class MagScope(metaclass=SingletonMeta):
         self.seed = self.rig.seed if seed is None else seed
         self.run_for_s: float | None = None
         self.record_dir: Path | None = None
+        self.capture_dir: Path | None = None
         self.script_path: Path | None = None
         self.bounds = Bounds()
         self.session: Session | None = None
@@ -102,6 +104,11 @@ class MagScope(metaclass=SingletonMeta):
             self.script_manager,
             *self._added,
         ]
+
+    @property
+    def hardware(self) -> list[HardwareManagerBase]:
+        """The managers of the motors and of other hardware."""
+        return list(self._hardware)
 
     def add_manager(self, manager: ManagerProcessBase) -> None:
         """Add a manager of one's own, with its own process; before `start`."""

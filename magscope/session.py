@@ -10,6 +10,7 @@ from hal.clock import NS_PER_S
 from magscope.assembly import assemble
 from magscope.channel import Channel
 from magscope.ledger import CAMERA, Ledger
+from magscope.playback import begin_capture
 from magscope.processes import ManagerProcessBase, left_when_told, signal_name
 from magscope.protocol import Envelope, Frame, Kind, MessageError, arguments, pack
 from magscope.recording.errors import RecordingError
@@ -63,6 +64,9 @@ class Session:
         """Start the managers, serve them, and say how it went."""
         if self.scope.record_dir is not None:
             self.record.record_to(self.scope.record_dir)
+        if self.scope.capture_dir is not None:
+            for text in begin_capture(self.scope, self.scope.capture_dir):
+                self.warn("router", text)
         try:
             for peer in self.peers:
                 peer.manager.start()

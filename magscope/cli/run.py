@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 EXAMPLE = (
     "Example: magscope run --for 20 --record out\n\n"
-    "Example: magscope run examples/micromanager.toml --script examples/force_ramp.py --json"
+    "Example: magscope run examples/micromanager.toml --script examples/force_ramp.py --json\n\n"
+    "Example: magscope run --for 20 --capture cap, and then: magscope run cap/rig.toml --for 20"
 )
 
 
@@ -53,6 +54,14 @@ def run(
         Path | None,
         typer.Option(metavar="DIR", help="Record into this directory, new or empty."),
     ] = None,
+    capture: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Write every call and frame of every device into this directory, new or empty, "
+            "with a rig.toml that plays them back.",
+        ),
+    ] = None,
     script: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Run this script once the rig is up.")
     ] = None,
@@ -78,11 +87,13 @@ def run(
 
         rig_file = load_rig(rig)
         recording = prepare_directory(record)
+        captured = prepare_directory(capture, "--capture")
         _choose_start_method(start_method)
         from magscope.scope import MagScope  # noqa: PLC0415, RUF100
 
         scope = MagScope(rig=rig_file, seed=seed)
         scope.run_for_s, scope.record_dir, scope.script_path = run_for, recording, script
+        scope.capture_dir = captured
         code = operate(scope, as_json=as_json)
     raise typer.Exit(code)
 
@@ -162,8 +173,8 @@ def _until_nobody_reads(view: "Callable[[Snapshot], None]") -> "Callable[[Snapsh
     return show
 
 
-def prepare_directory(directory: Path | None) -> Path | None:
-    """Make the directory of a recording, and see that it is empty and can be written to.
+def prepare_directory(directory: Path | None, option: str = "--record") -> Path | None:
+    """Make the directory of an option, and see that it is empty and can be written to.
 
     Raises:
         BadInputError: It has something in it, or can not be made or written to.
@@ -174,7 +185,7 @@ def prepare_directory(directory: Path | None) -> Path | None:
         directory.mkdir(parents=True, exist_ok=True)
         if any(directory.iterdir()):
             raise BadInputError(
-                f"--record {directory}: is not empty, and nothing is overwritten; "
+                f"{option} {directory}: is not empty, and nothing is overwritten; "
                 "name a new or an empty directory"
             )
         with tempfile.TemporaryFile(dir=directory):
@@ -182,7 +193,7 @@ def prepare_directory(directory: Path | None) -> Path | None:
     except OSError as error:
         reason = error.strerror or str(error)
         raise BadInputError(
-            f"--record {directory}: can not be written to ({reason}); name another directory"
+            f"{option} {directory}: can not be written to ({reason}); name another directory"
         ) from None
     return directory.absolute()
 

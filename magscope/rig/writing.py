@@ -1,4 +1,4 @@
-"""A `RigFile` as TOML text, for the manifest of a recording."""
+"""A `RigFile` as TOML text, for the manifest of a recording and for a capture."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,12 @@ from magscope.rig.model import RigFile
 
 def to_toml(rig: RigFile) -> str:
     """Return the whole rig, defaults included, as a rig file that gives the same rig."""
-    return _table((), rig.model_dump(mode="json", exclude_none=True)).lstrip("\n")
+    return document_to_toml(rig.model_dump(mode="json", exclude_none=True))
+
+
+def document_to_toml(document: Mapping[str, Any]) -> str:
+    """Return a rig file's document, as it is dumped or parsed, as its text."""
+    return _table((), document).lstrip("\n")
 
 
 def _table(path: tuple[str, ...], table: Mapping[str, Any]) -> str:

@@ -53,11 +53,14 @@ class Conservation(StackWatch):
         self._board = Board(world)
         self._was_full: tuple[int, int] | None = None
         self._full_looks_ns = 0
+        self._can_wait = False
 
     def step(self, step: Step) -> None:
         """See that the camera manager purges a buffer that it has found nearly full."""
         if step.process != CAMERA or not self.facts.stacks.has_ring:
             return
+        feed = getattr(getattr(self.world.machine.running, "being", None), "_feed", None)
+        self._can_wait = self._can_wait or (feed is not None and feed.can_wait)
         before, self._was_full = self._was_full, self._is_full()
         if before is None or before != self._was_full:
             self._full_looks_ns = step.t_ns
@@ -75,6 +78,8 @@ class Conservation(StackWatch):
         is_full = ring.written - ring.released >= NEARLY_FULL * ring.total
         is_on = getattr(being, "_acquisition_on", False)
         if not (is_full and is_on and flag.state == "READY" and self.is_running):
+            return None
+        if self._can_wait:
             return None
         if self._value("flag").get_lock().holder is not None:
             return None
@@ -109,7 +114,9 @@ class Conservation(StackWatch):
     def _judge_full(self) -> None:
         """See that a full buffer does not stay full while nobody reads."""
         facts = self.facts
-        if self._full_ns is None or not self.is_running or self.flag.state != "READY":
+        if self._full_ns is None or self._can_wait:
+            return
+        if not self.is_running or self.flag.state != "READY":
             return
         undisturbed_ns = max(self._full_ns, facts.struck_ns, facts.disturbed_ns({CAMERA}))
         full_s = (facts.now_ns - undisturbed_ns) / NS_PER_S

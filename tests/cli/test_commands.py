@@ -169,6 +169,16 @@ def test_every_problem_of_a_rig_file_is_a_line_and_the_exit_code_is_two(capsys):
     ]
 
 
+def test_a_capture_has_a_directory_of_its_own(scope, capsys):
+    assert main(["run", "--capture", "cap", "--json"]) == 0
+    assert scope.last.capture_dir == Path("cap").absolute()
+    assert scope.last.record_dir is None
+    capsys.readouterr()
+    Path("cap/camera.capture").touch()
+    assert main(["run", "--capture", "cap"]) == 2
+    assert "--capture cap: is not empty" in one_line(capsys)
+
+
 def test_a_recording_is_never_overwritten(scope, capsys):
     Path("out").mkdir()
     Path("out/old.h5").touch()

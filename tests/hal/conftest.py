@@ -10,8 +10,10 @@ sys.path.append(str(Path(__file__).parent))
 
 import peers
 
-from hal import Clock, DeviceContext
+from hal import Camera, Clock, DeviceContext
 from hal.clock import NS_PER_S
+from hal.recording import CaptureWriter, recorded
+from hal.registry import create, load_driver
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -66,6 +68,52 @@ def write_stack(tmp_path):
         return path
 
     return write
+
+
+def use(device):
+    """Use a device as a session does: frames and a setting, or a few movements."""
+    clock = device.context.clock
+    device.open()
+    for setting in device.settings:
+        device.get(setting.name)
+    if isinstance(device, Camera):
+        out = np.zeros(device.frame_format.shape, device.frame_format.dtype)
+        device.start()
+        for _ in range(40):
+            clock.sleep_s(0.01)
+            while device.fetch_into(out) is not None:
+                pass
+        device.stop()
+    else:
+        span = min(device.axis.upper - device.axis.lower, device.axis.max_speed) / 10
+        for fraction in (0.25, 0.75):
+            device.move_to(device.read_position() + fraction * span)
+            while device.is_moving:
+                device.read_position()
+                clock.sleep_s(0.05)
+            device.read_position()
+    device.close()
+
+
+@pytest.fixture
+def make_capture(tmp_path, clock):
+    """Capture what is done with a device, and return the path of the capture."""
+
+    def make(driver, story=use, *, role="it", **options):
+        context = DeviceContext.standalone(load_driver(driver), clock=clock, seed=3)
+        device = create(driver, options, context)
+        complaints = []
+        writer = CaptureWriter(
+            tmp_path, role, device, driver=driver, options=options, complain=complaints.append
+        )
+        try:
+            story(recorded(device, writer))
+        finally:
+            writer.close()
+        assert not complaints
+        return writer.path
+
+    return make
 
 
 @pytest.fixture

@@ -27,11 +27,13 @@ class Case:
         driver: Its name in a rig file.
         has_own_time: Whether a machine stands behind it, which knows nothing of a virtual clock.
         options: Its options, made from the path of a TIFF stack.
+        captured: The driver whose capture it plays.
     """
 
     driver: str
     has_own_time: bool = False
     options: Callable[[Any], dict[str, Any]] = lambda _: {}
+    captured: str = ""
 
 
 DEMO_CAMERA = {
@@ -43,6 +45,7 @@ DEMO_CAMERA = {
 CAMERAS = [
     Case("sim.bead-camera"),
     Case("replay", options=lambda stack: {"path": stack}),
+    Case("replay", captured="sim.bead-camera"),
     Case("micromanager.camera", True, lambda _: DEMO_CAMERA),
     Case("custom_camera:MyCamera"),
 ]
@@ -50,6 +53,9 @@ MOTORS = [
     Case("sim.focus"),
     Case("sim.magnet-height"),
     Case("sim.magnet-rotation"),
+    Case("replay.motor", captured="sim.magnet-height"),
+    Case("replay.rotary", captured="sim.magnet-rotation"),
+    Case("replay.focus", captured="sim.focus"),
     Case("micromanager.stage", True),
     Case("micromanager.focus", True),
     Case("pi-gcs", True, lambda _: peers.focus_options()),
@@ -69,11 +75,14 @@ def case(request) -> Case:
 
 
 @pytest.fixture
-def device(case, clock, write_stack, frames, examples_on_path):
+def device(case, clock, write_stack, frames, examples_on_path, make_capture):
     context = DeviceContext.standalone(
         load_driver(case.driver), clock=MachineClock() if case.has_own_time else clock, seed=3
     )
-    device = create(case.driver, case.options(write_stack(frames)), context)
+    options = case.options(write_stack(frames))
+    if case.captured:
+        options |= {"path": make_capture(case.captured)}
+    device = create(case.driver, options, context)
     yield device
     device.close()
 

@@ -1,4 +1,4 @@
-"""A recording, or any TIFF stack, played as a camera."""
+"""A recording's video, or any TIFF stack, played as a camera."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -18,12 +18,13 @@ from hal.errors import DisconnectedError, OptionError, ProtocolError, Unsupporte
 
 _DEFAULT_FRAMERATE_HZ = 100.0
 _FRAMERATE_LIMITS_HZ = (0.001, 1e6)
+FRAMERATE = Setting("framerate_hz", float, "Hz", *_FRAMERATE_LIMITS_HZ)
 # ImageJ calls the frames of a stack T, or Z where nobody told it; I and Q are plain pages.
 _AXES_OF_A_STACK = frozenset({"TYX", "ZYX", "IYX", "QYX", "YX"})
 _END_OF_RECORDING_S = 1.0
 
 
-class ReplayCamera(Camera):
+class StackCamera(Camera):
     """Plays a TIFF stack, or the full-frame videos of a recording, as a camera.
 
     Frame k is due k periods after the start. Of the frames that are due but were not fetched the
@@ -59,8 +60,6 @@ class ReplayCamera(Camera):
         self._next_number = 0
         self._next_due_ns = 0
         self._unix_offset_ns = 0
-        if framerate_hz is not None:
-            self._framerate_setting.check(framerate_hz)
 
     @property
     def identity(self) -> Identity:
@@ -171,7 +170,7 @@ class ReplayCamera(Camera):
     @property
     def settings(self) -> tuple[Setting, ...]:
         """The frame rate at which the recording is played."""
-        return (self._framerate_setting,)
+        return (FRAMERATE,)
 
     def get(self, name: str) -> SettingValue:
         """Return the frame rate."""
@@ -182,11 +181,6 @@ class ReplayCamera(Camera):
         """Change the frame rate, from the next frame but one on."""
         self._set_framerate(float(self.setting(name).check(value)))
         return self.get(name)
-
-    @property
-    def _framerate_setting(self) -> Setting:
-        lower, upper = _FRAMERATE_LIMITS_HZ
-        return Setting("framerate_hz", float, "Hz", lower=lower, upper=upper)
 
     def _set_framerate(self, framerate_hz: float) -> None:
         self._period_ns = round(NS_PER_S / framerate_hz)
