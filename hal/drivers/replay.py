@@ -39,6 +39,7 @@ class ReplayCamera(Camera):
     """
 
     queue_frames = 32
+    has_own_time = False
 
     def __init__(
         self,

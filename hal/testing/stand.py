@@ -1,0 +1,181 @@
+"""Where a device stands while it is checked: its clock, its calls, and ways to wait for it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+
+from hal.camera import Camera
+from hal.clock import NS_PER_S, Clock, MachineClock
+from hal.device import Device, DeviceContext
+from hal.errors import DeviceError
+from hal.motor import Motor
+from hal.registry import create, load_driver
+from hal.testing.checks import CheckFailedError, NotApplicableError, expect
+from hal.testing.clock import ManualClock
+from hal.testing.watching import Calls, Watched
+
+PATIENCE_S = 20.0
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The driver that is checked.
+
+    Attributes:
+        name: What the rig file calls it, or `module:Class`.
+        driver: Its class.
+        make: Makes a device that is closed.
+        has_own_time: Whether the device goes on by itself; if not, a manual clock moves it.
+        seconds: How long sequences of calls may be drawn.
+        leave_alone: Names of settings that are never written.
+        calls: What was asked of the device that stands there now.
+    """
+
+    name: str
+    driver: type[Device]
+    make: Callable[[DeviceContext], Device]
+    has_own_time: bool
+    seconds: float = 20.0
+    leave_alone: frozenset[str] = frozenset()
+    calls: list[Calls] = field(default_factory=lambda: [Calls()])
+
+    @classmethod
+    def of(
+        cls,
+        driver: str | type[Device],
+        options: Mapping[str, Any] | None = None,
+        *,
+        seconds: float = 20.0,
+        leave_alone: frozenset[str] = frozenset(),
+    ) -> "Subject":
+        """Return what is checked of a driver.
+
+        Args:
+            driver: A registered name, `package.module:Class`, or a class.
+            options: Keyword arguments of its constructor.
+            seconds: How long sequences of calls may be drawn.
+            leave_alone: Names of settings that are never written.
+
+        Raises:
+            DriverError: There is no such driver, or it does not take the options.
+        """
+        options = dict(options or {})
+        name = driver if isinstance(driver, str) else f"{driver.__module__}:{driver.__qualname__}"
+        kind = load_driver(driver) if isinstance(driver, str) else driver
+
+        def make(context: DeviceContext) -> Device:
+            if isinstance(driver, str):
+                return create(driver, options, context)
+            device = kind(**options)
+            device.context = context
+            return device
+
+        device = make(DeviceContext.standalone(kind))
+        return cls(name, kind, make, lives_by_itself(device), seconds, leave_alone)
+
+    @property
+    def kind(self) -> str:
+        """`camera`, `motor` or `device`."""
+        if issubclass(self.driver, Camera):
+            return "camera"
+        return "motor" if issubclass(self.driver, Motor) else "device"
+
+    @contextmanager
+    def stand(self) -> Iterator["Stand"]:
+        """Make a device, and close it afterwards.
+
+        Raises:
+            CheckFailedError: A check failed, or the device raised what was not expected; with the
+                calls that led there.
+        """
+        clock: Clock = MachineClock() if self.has_own_time else ManualClock()
+        context = DeviceContext.standalone(self.driver, clock=clock, seed=3)
+        stand = Stand(self, self.make(context), clock)
+        self.calls[0] = stand.calls
+        try:
+            yield stand
+            stand.device.close()
+        except NotApplicableError:
+            stand.device.close()
+            raise
+        except Exception as error:
+            failed = stand.failed(error)
+            with suppress(Exception):  # what went wrong first is what matters
+                stand.device.close()
+            raise failed from error
+
+
+class Stand:
+    """A device under test.
+
+    Attributes:
+        subject: The driver.
+        itself: The device.
+        device: The device, whose calls are written down.
+        clock: Its clock.
+        calls: What was asked of it.
+    """
+
+    def __init__(self, subject: Subject, device: Device, clock: Clock) -> None:
+        self.subject, self.itself, self.clock = subject, device, clock
+        self.calls = Calls()
+        self.device = cast("Device", Watched(device, self.calls, subject.kind))
+
+    @property
+    def camera(self) -> Camera:
+        """The device as a camera."""
+        return cast("Camera", self.device)
+
+    @property
+    def motor(self) -> Motor:
+        """The device as a motor."""
+        return cast("Motor", self.device)
+
+    def wait(self, seconds: float) -> None:
+        """Let so much time pass."""
+        self.calls.add(f"clock.sleep_s({seconds:.6g})")
+        self.clock.sleep_s(seconds)
+
+    def until(
+        self,
+        condition: Callable[[], Found],
+        expected: str,
+        *,
+        pause_s: float = 0.001,
+        patience_s: float = PATIENCE_S,
+    ) -> Found:
+        """Wait until a condition holds and return what it gave.
+
+        Raises:
+            CheckFailedError: It does not within `patience_s` of the device's clock.
+        """
+        deadline_ns = self.clock.monotonic_ns() + round(patience_s * NS_PER_S)
+        while not (found := condition()):
+            in_time = self.clock.monotonic_ns() < deadline_ns
+            expect(in_time, f"{expected} within {patience_s:g} s", "it has not come to that")
+            self.clock.sleep_s(pause_s)
+        return found
+
+    def failed(self, error: Exception) -> CheckFailedError:
+        """Return an error as one of a check, with the calls that led to it."""
+        if isinstance(error, CheckFailedError):
+            error.calls = error.calls or self.calls.lines()
+            return error
+        expected = "no error, or a DeviceError where the contract names one"
+        return CheckFailedError(
+            expected,
+            f"{type(error).__name__}: {' '.join(str(error).split())}",
+            self.calls.lines(),
+            is_final=self.calls.last == "open" and not self.itself.is_open,
+        )
+
+
+def lives_by_itself(device: Device) -> bool:
+    """Return whether a device goes on while its context's clock stands still."""
+    if type(device).has_own_time:
+        return True
+    with suppress(DeviceError):  # some know who they are only once they are open
+        return device.identity.is_real
+    return False
