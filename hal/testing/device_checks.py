@@ -39,9 +39,9 @@ def says_who_it_is(stand: Stand) -> None:
     expect(isinstance(identity, Identity), "identity to be a hal.Identity", identity)
     for name in ("vendor", "model", "driver", "serial"):
         value = getattr(identity, name)
-        expect(isinstance(value, str), f"identity.{name} to be a str", value)
+        expect(isinstance(value, str), f"identity.{name} to be a str", repr(value))
         if name != "serial":  # not every device has a number
-            expect(bool(value), f"identity.{name} to say something", value)
+            expect(bool(value), f"identity.{name} to say something", repr(value))
     expect(isinstance(identity.is_real, bool), "identity.is_real to be a bool", identity.is_real)
     name = stand.subject.name
     if name in registered():

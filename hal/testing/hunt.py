@@ -12,7 +12,7 @@ from hal.testing.stand import Stand, Subject
 
 # So many sequences of so many calls: where time has to pass, and where it is virtual.
 _REAL = (15, 12)
-_VIRTUAL = (60, 25)
+_VIRTUAL = (100, 25)
 _SHRINK_S = 10.0
 
 
@@ -78,7 +78,7 @@ class DeviceMachine(RuleBasedStateMachine):
 
     def agree(self) -> None:
         """Expect that the device is as the model is; a subclass adds to it."""
-        is_open = self.stand.device.is_open
+        is_open = self.stand.itself.is_open
         if is_open is not self.is_open:
             raise CheckFailedError(f"is_open to be {self.is_open}", f"{is_open!r}")
 

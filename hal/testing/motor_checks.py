@@ -17,6 +17,9 @@ from hal.testing.moves import (
 from hal.testing.stand import Stand
 
 _HOMING_S = 120.0
+# How often one looks at a motor on its way, at its largest speed.
+_LOOKS = 500
+_LEAST_PAUSE_S = 0.001
 
 
 @check
@@ -78,16 +81,18 @@ def moves_when_it_says_so(stand: Stand) -> None:
     stand.motor.open()
     goal = farthest(stand)
     stand.motor.move_to(goal)
-    pause_s = duration_s(stand, goal) / 20
-    for _ in range(40):
+    pause_s = max(duration_s(stand, goal) / _LOOKS, _LEAST_PAUSE_S)
+    for _ in range(10 * _LOOKS):
         is_moving = stand.motor.is_moving
         position = stand.motor.read_position()
         within(stand, position)
-        expect(isinstance(is_moving, bool), "is_moving to be a bool", is_moving)
+        expect(isinstance(is_moving, bool), "is_moving to be a bool", repr(is_moving))
         if not is_moving:
-            near(stand, position, goal, "the position when is_moving is False")
-        stand.wait(pause_s)
+            near(stand, position, goal, "the position as soon as is_moving is False")
+            break
+        stand.clock.sleep_s(pause_s)
     settled(stand)
+    stands_still(stand)
 
 
 @check

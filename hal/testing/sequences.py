@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
 from hal.camera import FrameInfo
 from hal.errors import BusyError, DisconnectedError, LimitError, SettingError, UnsupportedError
@@ -26,6 +26,7 @@ from hal.testing.stand import Subject
 FRACTIONS = st.integers(0, 20).map(lambda n: n / 20)
 _PAUSE_S = 0.05
 _REAL_PAUSE_S = 0.02
+_MOMENT_S = 0.01
 _CLOCK_SLACK_NS = 100_000_000
 
 
@@ -36,6 +37,12 @@ class _AnyDevice(DeviceMachine):
         super().__init__(hunt)
         self._firsts: dict[str, float] = {}
 
+    @initialize(is_open=st.sampled_from([True, True, False]))
+    def begin(self, is_open: bool) -> None:
+        """Begin with an open device more often than not: there is more to see."""
+        if is_open:
+            self.open()
+
     @rule()
     def open(self) -> None:
         """Open it, whether it is open or not."""
@@ -43,9 +50,11 @@ class _AnyDevice(DeviceMachine):
             self.stand.device.open()
             self.is_open = True
 
-    @rule()
-    def close(self) -> None:
-        """Close it, whether it is open or not."""
+    @rule(really=st.sampled_from([False, True]))
+    def close(self, really: bool) -> None:
+        """Close it, whether it is open or not; seldom, as little can be seen then."""
+        if self.is_open and not really:
+            return
         with self.step():
             self.stand.device.close()
             self.is_open = False
@@ -251,6 +260,7 @@ class MotorMachine(_AnyDevice):
         with self.step():
             position = settled(self.stand)
             near(self.stand, self.stand.motor.target, position, "the target of a motor that stands")
+            self.stand.wait(_MOMENT_S)
             self.rest = position
 
     @precondition(lambda self: self.is_open)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 from hal.camera import Camera
 from hal.clock import NS_PER_S, Clock, MachineClock
 from hal.device import Device, DeviceContext
-from hal.errors import DeviceError
+from hal.errors import DriverError
 from hal.motor import Motor
 from hal.registry import create, load_driver
 from hal.testing.checks import CheckFailedError, NotApplicableError, expect
@@ -59,11 +59,16 @@ class Subject:
             leave_alone: Names of settings that are never written.
 
         Raises:
-            DriverError: There is no such driver, or it does not take the options.
+            DriverError: There is no such driver, it is no device, or it does not take the options.
         """
         options = dict(options or {})
         name = driver if isinstance(driver, str) else f"{driver.__module__}:{driver.__qualname__}"
         kind = load_driver(driver) if isinstance(driver, str) else driver
+        if not issubclass(kind, Device):
+            raise DriverError(
+                f"driver {name!r} is no device: derive it from hal.Camera, hal.LinearMotor, "
+                "hal.RotaryMotor or hal.FocusMotor"
+            )
 
         def make(context: DeviceContext) -> Device:
             if isinstance(driver, str):
@@ -176,6 +181,6 @@ def lives_by_itself(device: Device) -> bool:
     """Return whether a device goes on while its context's clock stands still."""
     if type(device).has_own_time:
         return True
-    with suppress(DeviceError):  # some know who they are only once they are open
+    with suppress(Exception):  # who it is need not be known before it is open
         return device.identity.is_real
     return False
