@@ -17,7 +17,7 @@ _SHRINK_S = 10.0
 
 
 class _EnoughError(BaseException):
-    """Ends the search for a smaller sequence; no Exception, which hypothesis would take for one."""
+    """Ends the search when its time is up; no Exception, which hypothesis would take for one."""
 
 
 class Hunt:
@@ -59,6 +59,8 @@ class DeviceMachine(RuleBasedStateMachine):
     """
 
     def __init__(self, hunt: Hunt) -> None:
+        if hunt.is_over:
+            raise _EnoughError
         super().__init__()
         self.hunt = hunt
         self.is_open = False
@@ -115,7 +117,7 @@ def hunt(subject: Subject, make: Callable[[Hunt], DeviceMachine]) -> None:
         run_state_machine_as_test(lambda: make(search), settings=chosen)  # type: ignore[arg-type]
     except (Exception, _EnoughError):
         # A real device need not fail twice in the same way: what was seen counts.
-        if search.smallest is None:
+        if search.smallest is None and not search.is_over:
             raise
     if search.smallest is not None:
         raise search.smallest

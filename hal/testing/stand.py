@@ -16,6 +16,8 @@ from hal.testing.clock import ManualClock
 from hal.testing.watching import Calls, Watched
 
 PATIENCE_S = 20.0
+# Who has waited long already need not look as often.
+_COARSER = 1 / 200
 Found = TypeVar("Found")
 
 
@@ -156,11 +158,12 @@ class Stand:
         Raises:
             CheckFailedError: It does not within `patience_s` of the device's clock.
         """
-        deadline_ns = self.clock.monotonic_ns() + round(patience_s * NS_PER_S)
+        began_ns = self.clock.monotonic_ns()
         while not (found := condition()):
-            in_time = self.clock.monotonic_ns() < deadline_ns
+            waited_s = (self.clock.monotonic_ns() - began_ns) / NS_PER_S
+            in_time = waited_s < patience_s
             expect(in_time, f"{expected} within {patience_s:g} s", "it has not come to that")
-            self.clock.sleep_s(pause_s)
+            self.clock.sleep_s(max(pause_s, waited_s * _COARSER))
         return found
 
     def failed(self, error: Exception) -> CheckFailedError:

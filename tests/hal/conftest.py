@@ -8,6 +8,7 @@ import tifffile
 from hal import DeviceContext
 from hal.testing import ManualClock
 
+sys.path.append(str(Path(__file__).parent / "broken"))
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 

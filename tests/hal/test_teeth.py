@@ -1,24 +1,19 @@
 """The kit finds what is broken: each broken device by the check that is meant for it."""
 
 import inspect
-import sys
-from pathlib import Path
 
+import broken_cameras
+import broken_motors
 import pytest
+from right_devices import HomelessMotor, RightCamera, RightMotor
 
 from hal.testing import Subject, run_checks
 from hal.testing.catalogue import CHECKS
 
-sys.path.append(str(Path(__file__).parent / "broken"))
-
-import cameras
-import motors
-from right import HomelessMotor, RightCamera, RightMotor
-
 RIGHT = [RightCamera, RightMotor, HomelessMotor]
 BROKEN = [
     kind
-    for module in (cameras, motors)
+    for module in (broken_cameras, broken_motors)
     for _, kind in inspect.getmembers(module, inspect.isclass)
     if "caught_by" in vars(kind)
 ]

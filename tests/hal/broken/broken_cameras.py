@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
-from right import BINNING, GAIN, IS_FAST, OFFSET, TEMPERATURE, TRIGGER, RightCamera
+from right_devices import BINNING, GAIN, IS_FAST, OFFSET, TEMPERATURE, TRIGGER, RightCamera
 
 from hal import FrameFormat, FrameInfo, Identity, Setting
 from hal.errors import SettingError

@@ -55,7 +55,9 @@ class Settings:
 class RightCamera(Settings, Camera):
     """Frame k is due k periods after start; the newest four wait."""
 
-    identity = Identity("nobody", "right camera", "1", driver="right:RightCamera", is_real=False)
+    identity = Identity(
+        "nobody", "right camera", "1", driver="right_devices:RightCamera", is_real=False
+    )
     frame_format = FrameFormat(12, 10, 16)
     queue_frames = 4
     known: ClassVar = {
@@ -111,7 +113,9 @@ class RightCamera(Settings, Camera):
 class RightMotor(Settings, LinearMotor):
     """Goes straight to its target at its speed; home is at 200 nm."""
 
-    identity = Identity("nobody", "right motor", "1", driver="right:RightMotor", is_real=False)
+    identity = Identity(
+        "nobody", "right motor", "1", driver="right_devices:RightMotor", is_real=False
+    )
     axis = Axis("nm", -1000.0, 9000.0, resolution=1.0, max_speed=1e5, can_home=True)
     known: ClassVar = {SPEED: 1e4}
     home_nm = 200.0

@@ -3,7 +3,7 @@
 import math
 from typing import ClassVar
 
-from right import HomelessMotor, RightMotor
+from right_devices import HomelessMotor, RightMotor
 
 from hal import Axis
 from hal.errors import LimitError
