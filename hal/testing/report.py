@@ -95,7 +95,7 @@ def run_checks(
     """
     if checks is None:
         need_hypothesis()
-        checks = CHECKS[subject.kind]
+        checks = (*CHECKS[subject.kind], *subject.more)
     outcomes = tuple(_outcomes(subject, checks, longest_call_s))
     clock = "machine" if subject.has_own_time else "manual"
     return Report(subject.name, subject.kind, clock, outcomes)
@@ -104,8 +104,8 @@ def run_checks(
 def _outcomes(subject: Subject, checks: Sequence[Check], longest_s: float) -> Iterator[Outcome]:
     why_not = ""
     for check in checks:
-        if why_not:
-            yield Outcome(check.name, check.says, "not applicable", why_not)
+        if excuse := why_not or subject.excused.get(check.name, ""):
+            yield Outcome(check.name, check.says, "not applicable", excuse)
             continue
         wall = MachineClock()
         began_ns = wall.monotonic_ns()

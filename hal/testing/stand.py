@@ -11,7 +11,7 @@ from hal.device import Device, DeviceContext
 from hal.errors import DriverError
 from hal.motor import Motor
 from hal.registry import create, load_driver
-from hal.testing.checks import CheckFailedError, NotApplicableError, expect
+from hal.testing.checks import Check, CheckFailedError, NotApplicableError, expect
 from hal.testing.clock import ManualClock
 from hal.testing.watching import Calls, Watched
 
@@ -32,6 +32,8 @@ class Subject:
         has_own_time: Whether the device goes on by itself; if not, a manual clock moves it.
         seconds: How long sequences of calls may be drawn.
         leave_alone: Names of settings that are never written.
+        excused: Names of checks that mean nothing for this driver, with the reason.
+        more: Checks of this driver beside those of its kind.
         calls: What was asked of the device that stands there now.
     """
 
@@ -41,6 +43,8 @@ class Subject:
     has_own_time: bool
     seconds: float = 20.0
     leave_alone: frozenset[str] = frozenset()
+    excused: Mapping[str, str] = field(default_factory=dict)
+    more: tuple[Check, ...] = ()
     calls: list[Calls] = field(default_factory=lambda: [Calls()])
 
     @classmethod
