@@ -82,9 +82,9 @@ class AdaptedCamera(Camera):
 
     def start(self) -> None:
         """Forget the frames that wait, and count from 0."""
-        self._connected()
-        while self._take(None) is not None:
-            pass
+        for _ in range(self._connected().n_total_images):  # a camera may never run dry
+            if self._take(None) is None:
+                break
         self._next_number, self._is_running = 0, True
 
     def stop(self) -> None:
@@ -123,10 +123,13 @@ class AdaptedCamera(Camera):
         return self.get(name)
 
     def _take(self, out: np.ndarray | None) -> float | None:
-        buffer, feed = self._connected(), self._feed
+        buffer, feed, camera = self._connected(), self._feed, self._camera
         assert feed is not None
-        if buffer.written == buffer.released and not feed.fetch():
-            return None
+        assert camera is not None
+        if buffer.written == buffer.released:
+            camera.fetch()
+            if buffer.written == buffer.released:
+                return None
         image, timestamp_s = buffer.read_image()
         if out is not None:
             np.copyto(out, image.T)

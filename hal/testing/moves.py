@@ -7,7 +7,7 @@ from hal.testing.checks import expect
 from hal.testing.stand import PATIENCE_S, Stand
 
 # Where one would have to wait, a motor is moved no farther than it comes in this time.
-_LONGEST_MOVE_S = 0.5
+_LONGEST_MOVE_S = 0.3
 _SLACK = 1e-6
 
 

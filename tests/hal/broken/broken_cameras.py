@@ -5,7 +5,16 @@ from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
-from right_devices import BINNING, GAIN, IS_FAST, OFFSET, TEMPERATURE, TRIGGER, RightCamera
+from right_devices import (
+    BINNING,
+    FRAMERATE,
+    GAIN,
+    IS_FAST,
+    OFFSET,
+    TEMPERATURE,
+    TRIGGER,
+    RightCamera,
+)
 
 from hal import FrameFormat, FrameInfo, Identity, Setting
 from hal.errors import SettingError
@@ -319,6 +328,14 @@ class WaitsInItsOwnTime(RightCamera):
         while (info := super().fetch_into(out)) is None and self.is_running:
             self.context.clock.sleep_s(0.001)
         return info
+
+
+class WaitsLongInItsOwnTime(WaitsInItsOwnTime):
+    """Has a queue that does not fill while one looks."""
+
+    caught_by = "fetch-never-waits"
+    queue_frames = 10_000
+    known: ClassVar = {**RightCamera.known, FRAMERATE: 10.0}
 
 
 class IsNeverReady(RightCamera):
