@@ -29,7 +29,7 @@ _AT_ONCE_S = 0.02
 _EMPTY_CALLS, _FULL_CALLS = 5, 3
 _LONGEST_FETCHING_S = 10.0
 _LONGEST_PAUSE_S = 3.0
-_LOST_FRAMES = 20
+_LOST_FRAMES, _LOST_S = 20, 0.5
 
 
 @check
@@ -102,22 +102,24 @@ def losses_show_as_gaps(stand: Stand) -> None:
         )
         / NS_PER_S
     )
-    pause_s = (camera.queue_frames + 2 * _LOST_FRAMES) * period_s
+    pause_s = camera.queue_frames * period_s + max(_LOST_FRAMES * period_s, _LOST_S)
     if stand.subject.has_own_time and pause_s > _LONGEST_PAUSE_S:
         raise NotApplicableError(f"its queue fills in {pause_s:.3g} s, which is too long to wait")
     stand.wait(pause_s)
     # Whether it dropped the oldest or the newest, the gap is behind the frames that it kept.
-    after_s = _LOST_FRAMES * period_s
-    deadline_ns = stand.clock.now_ns() + round(after_s * NS_PER_S)
+    deadline_ns = stand.clock.now_ns() + round(3 * period_s * NS_PER_S)
     last = infos[-1]
     while last.timestamp_ns < deadline_ns:
         info = next_frame(stand, out)
         in_order(last, info)
-        missing = round((info.timestamp_ns - last.timestamp_ns) / NS_PER_S / period_s) - 1
+        between_s = (info.timestamp_ns - last.timestamp_ns) / NS_PER_S
+        missing = round(between_s / period_s) - 1
         counted = info.frame_number - last.frame_number - 1
-        if missing >= _LOST_FRAMES and counted < missing / 2:
+        # A busy computer may hold a camera up for less.
+        is_long = between_s > 0.7 * max(_LOST_FRAMES * period_s, _LOST_S)
+        if is_long and counted < missing / 2:
             raise CheckFailedError(
-                f"a gap of about {missing} in the frame numbers, as {period_s * missing:.3g} s lie "
+                f"a gap of about {missing} in the frame numbers, as {between_s:.3g} s lie "
                 f"between two frames that come every {period_s:.3g} s",
                 f"frame {info.frame_number} after {last.frame_number}",
             )

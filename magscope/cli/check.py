@@ -1,6 +1,8 @@
 """`magscope check`: whether a driver does what every driver must do."""
 
+import faulthandler
 import json
+import sys
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -44,6 +46,8 @@ def check(
     from hal.testing import run_checks  # noqa: PLC0415, RUF100
     from magscope.conformance import subject_of  # noqa: PLC0415, RUF100
 
+    if sys.__stderr__ is not None and not faulthandler.is_enabled():
+        faulthandler.enable(sys.__stderr__)  # a vendor's library may end the process: show where
     make_importable(Path.cwd())
     options = dict(_option(words) for words in option or ())
     subject = subject_of(driver, options, seconds=seconds, leave_alone=frozenset(leave or ()))
