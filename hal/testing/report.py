@@ -149,18 +149,22 @@ def _run(check: Check, subject: Subject, longest_s: float) -> Exception | None:
             is_done.set()
 
     thread = threading.Thread(target=work, name=check.name, daemon=True)
-    thread.start()
     seen: object = None
-    while not is_done.wait(longest_s):
-        calls = subject.calls[0]
-        now = (id(calls), calls.count)
-        if calls.pending and now == seen:
-            return CheckFailedError(
-                f"every call to return within {longest_s:g} s",
-                f"{calls.pending} hangs",
-                calls.lines(),
-                is_final=True,
-            )
-        seen = now
+    try:
+        thread.start()
+        while not is_done.wait(longest_s):
+            calls = subject.standing[0].calls if subject.standing else None
+            now = (id(calls), calls.count if calls else 0)
+            if calls and calls.pending and now == seen:
+                return CheckFailedError(
+                    f"every call to return within {longest_s:g} s",
+                    f"{calls.pending} hangs",
+                    calls.lines(),
+                    is_final=True,
+                )
+            seen = now
+    except KeyboardInterrupt:
+        subject.let_go()
+        raise
     thread.join()
     return ended[0] if ended else None

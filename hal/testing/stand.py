@@ -34,7 +34,7 @@ class Subject:
         leave_alone: Names of settings that are never written.
         excused: Names of checks that mean nothing for this driver, with the reason.
         more: Checks of this driver beside those of its kind.
-        calls: What was asked of the device that stands there now.
+        standing: Where its device stands now, or stood last.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Subject:
     leave_alone: frozenset[str] = frozenset()
     excused: Mapping[str, str] = field(default_factory=dict)
     more: tuple[Check, ...] = ()
-    calls: list[Calls] = field(default_factory=lambda: [Calls()])
+    standing: "list[Stand]" = field(default_factory=list)
 
     @classmethod
     def of(
@@ -93,6 +93,12 @@ class Subject:
             return "camera"
         return "motor" if issubclass(self.driver, Motor) else "device"
 
+    def let_go(self) -> None:
+        """Close the device that stands there, if it can be: a motor must not go on alone."""
+        for stand in self.standing:
+            with suppress(Exception):  # there is nobody left to tell
+                stand.itself.close()
+
     @contextmanager
     def stand(self) -> Iterator["Stand"]:
         """Make a device, and close it afterwards.
@@ -104,7 +110,7 @@ class Subject:
         clock: Clock = MachineClock() if self.has_own_time else ManualClock()
         context = DeviceContext.standalone(self.driver, clock=clock, seed=3)
         stand = Stand(self, self.make(context), clock)
-        self.calls[0] = stand.calls
+        self.standing[:] = [stand]
         try:
             yield stand
             stand.device.close()

@@ -1,13 +1,16 @@
 """How the kit runs, reports, and leaves things; `test_teeth` is about what it finds."""
 
+import _thread
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 from broken_cameras import IgnoresGain, IgnoresWords, StopsTakingFramesWhenAdjusted
+from broken_motors import LosesItsTargetAtARefusal
 from right_devices import GAIN, RightCamera, RightMotor
 
 from hal import Setting
@@ -42,14 +45,12 @@ def test_without_hypothesis_one_is_told_how_to_install_it(monkeypatch):
 
 
 def test_a_failure_in_any_order_is_told_by_its_smallest_calls_and_the_same_each_time():
-    first, second = (
-        outcome_of(StopsTakingFramesWhenAdjusted, "does-so-in-any-order") for _ in range(2)
-    )
-    assert first.calls == second.calls
-    assert first.expected == second.expected == "a frame within 20 s"
-    assert first.calls[:2] == ("camera.open()", "camera.start()")
-    assert len(first.calls) <= 6
-    assert any("camera.set('gain_db'" in call for call in first.calls)
+    first, second = (outcome_of(LosesItsTargetAtARefusal, "does-so-in-any-order") for _ in range(2))
+    assert first == replace(second, seconds=first.seconds)
+    assert first.calls[0] == "motor.open()"
+    assert sum("move_to(" in call for call in first.calls) == 2
+    assert "raised LimitError" in "".join(first.calls)
+    assert len(first.calls) <= 12
 
 
 def test_no_sequence_is_drawn_when_there_is_no_time_for_it():
@@ -111,6 +112,24 @@ def test_a_device_that_hangs_is_left_and_the_call_is_named():
     assert comes.calls[-1] == "camera.fetch_into(out) has not returned"
     assert stops.state == "not applicable"
     assert stops.reason == "not run: frames-come-in-order failed for good"
+
+
+def test_a_motor_is_stopped_and_closed_when_the_check_is_interrupted():
+    is_closed = threading.Event()
+
+    class Interrupted(RightMotor):
+        def begin_move(self, target):
+            super().begin_move(target)
+            _thread.interrupt_main()
+            is_closed.wait(20.0)
+
+        def close(self):
+            super().close()
+            is_closed.set()
+
+    with pytest.raises(KeyboardInterrupt):
+        run_checks(Subject.of(Interrupted), only(Subject.of(Interrupted), "stops"))
+    assert is_closed.is_set()
 
 
 def test_a_device_that_does_not_open_fails_once_and_the_rest_is_not_run():
