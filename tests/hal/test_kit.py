@@ -1,6 +1,6 @@
 """How the kit runs, reports, and leaves things; `test_teeth` is about what it finds."""
 
-import _thread
+import signal
 import subprocess
 import sys
 import threading
@@ -39,9 +39,13 @@ def test_neither_the_layer_nor_the_kit_is_imported_with_pytest_or_hypothesis():
 
 
 def test_without_hypothesis_one_is_told_how_to_install_it(monkeypatch):
+    class Untouched(RightMotor):
+        def open(self):
+            pytest.fail("the device was touched")
+
     monkeypatch.setitem(sys.modules, "hypothesis", None)
     with pytest.raises(MissingExtraError, match="pip install hypothesis"):
-        run_checks(Subject.of(RightMotor))
+        run_checks(Subject.of(Untouched))
 
 
 def test_a_failure_in_any_order_is_told_by_its_smallest_calls_and_the_same_each_time():
@@ -51,6 +55,22 @@ def test_a_failure_in_any_order_is_told_by_its_smallest_calls_and_the_same_each_
     assert sum("move_to(" in call for call in first.calls) == 2
     assert "raised LimitError" in "".join(first.calls)
     assert len(first.calls) <= 12
+
+
+def test_the_same_calls_are_drawn_each_time():
+    drawn = []
+
+    class Logs(RightMotor):
+        def begin_move(self, target):
+            drawn[-1].append(target)
+            super().begin_move(target)
+
+    for _ in range(2):
+        drawn.append([])
+        assert outcome_of(Logs, "does-so-in-any-order").state == "passed"
+    first, second = drawn
+    assert len(set(first)) > 10
+    assert first == second
 
 
 def test_no_sequence_is_drawn_when_there_is_no_time_for_it():
@@ -120,7 +140,7 @@ def test_a_motor_is_stopped_and_closed_when_the_check_is_interrupted():
     class Interrupted(RightMotor):
         def begin_move(self, target):
             super().begin_move(target)
-            _thread.interrupt_main()
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
             is_closed.wait(20.0)
 
         def close(self):
