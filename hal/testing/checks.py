@@ -96,7 +96,7 @@ def refuses(
         answer = ask()
     except kinds as error:
         expect(names in str(error), f"{wanted}, with {names!r} in its message", f"{error}")
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise CheckFailedError(wanted, f"{type(error).__name__}: {error}") from error
     else:
         raise CheckFailedError(wanted, f"it returned {answer!r}")

@@ -73,7 +73,7 @@ class DeviceMachine(RuleBasedStateMachine):
         try:
             yield
             self.agree()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             failed = self.stand.failed(error)
             self.hunt.found(failed)
             raise failed from error

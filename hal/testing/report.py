@@ -134,16 +134,16 @@ def _outcomes(subject: Subject, checks: Sequence[Check], longest_s: float) -> It
             raise error
 
 
-def _run(check: Check, subject: Subject, longest_s: float) -> Exception | None:
+def _run(check: Check, subject: Subject, longest_s: float) -> BaseException | None:
     """Run a check in a thread of its own, which is left behind if the device hangs."""
-    ended: list[Exception | None] = []
+    ended: list[BaseException | None] = []
     is_done = threading.Event()
 
     def work() -> None:
         try:
             check.run(subject)
             ended.append(None)
-        except Exception as error:
+        except BaseException as error:  # noqa: BLE001, RUF100 - it is raised where it is seen
             ended.append(error)
         finally:
             is_done.set()
@@ -167,4 +167,4 @@ def _run(check: Check, subject: Subject, longest_s: float) -> Exception | None:
         subject.let_go()
         raise
     thread.join()
-    return ended[0] if ended else None
+    return ended[0]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from threading import Event
 from typing import Any, TypeVar, cast
 
 from hal.camera import Camera
@@ -35,6 +36,7 @@ class Subject:
         excused: Names of checks that mean nothing for this driver, with the reason.
         more: Checks of this driver beside those of its kind.
         standing: Where its device stands now, or stood last.
+        is_over: Set when nothing more is to be asked of any device.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Subject:
     excused: Mapping[str, str] = field(default_factory=dict)
     more: tuple[Check, ...] = ()
     standing: "list[Stand]" = field(default_factory=list)
+    is_over: Event = field(default_factory=Event)
 
     @classmethod
     def of(
@@ -95,6 +98,7 @@ class Subject:
 
     def let_go(self) -> None:
         """Close the device that stands there, if it can be: a motor must not go on alone."""
+        self.is_over.set()
         for stand in self.standing:
             with suppress(Exception):  # there is nobody left to tell
                 stand.itself.close()
@@ -113,11 +117,12 @@ class Subject:
         self.standing[:] = [stand]
         try:
             yield stand
-            stand.device.close()
+            if not self.is_over.is_set():
+                stand.device.close()
         except NotApplicableError:
             stand.device.close()
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             failed = stand.failed(error)
             with suppress(Exception):  # what went wrong first is what matters
                 stand.device.close()
@@ -137,7 +142,7 @@ class Stand:
 
     def __init__(self, subject: Subject, device: Device, clock: Clock) -> None:
         self.subject, self.itself, self.clock = subject, device, clock
-        self.calls = Calls()
+        self.calls = Calls(subject.is_over)
         self.device = cast("Device", Watched(device, self.calls, subject.kind))
 
     @property
@@ -176,7 +181,7 @@ class Stand:
             self.clock.sleep_s(max(pause_s, waited_s * _COARSER))
         return found
 
-    def failed(self, error: Exception) -> CheckFailedError:
+    def failed(self, error: BaseException) -> CheckFailedError:
         """Return an error as one of a check, with the calls that led to it."""
         if isinstance(error, CheckFailedError):
             error.calls = error.calls or self.calls.lines()

@@ -1,6 +1,7 @@
 """A device whose calls are written down, so that a failure can say how one gets there."""
 
 from collections.abc import Callable
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,17 @@ _TOLD = frozenset({"is_open", "is_moving", "target"})
 class Calls:
     """What was asked of a device and what it answered, in order.
 
+    Args:
+        is_over: Set when nothing more is to be asked.
+
     Attributes:
         count: How many calls there were.
         pending: The call that has not returned yet; empty when there is none.
         last: The name of the newest call.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, is_over: Event) -> None:
+        self._is_over = is_over
         self.count = 0
         self.pending = ""
         self.last = ""
@@ -41,11 +46,17 @@ class Calls:
         return tuple(told)
 
     def make(self, name: str, words: str, ask: Callable[[], Any]) -> Any:
-        """Make a call and write down what came of it."""
+        """Make a call and write down what came of it.
+
+        Raises:
+            InterruptedError: Nothing more is to be asked, as somebody has ended the checks.
+        """
+        if self._is_over.is_set():
+            raise InterruptedError("the checks were interrupted")
         self.count, self.pending, self.last = self.count + 1, words, name
         try:
             answer = ask()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self.add(f"{words} raised {type(error).__name__}: {' '.join(str(error).split())}")
             raise
         else:

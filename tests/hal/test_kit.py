@@ -134,6 +134,30 @@ def test_a_device_that_hangs_is_left_and_the_call_is_named():
     assert stops.reason == "not run: frames-come-in-order failed for good"
 
 
+@pytest.mark.parametrize("name", ["stops", "does-so-in-any-order"])
+def test_a_device_that_ends_the_process_fails(name):
+    class Leaves(RightMotor):
+        def halt(self):
+            sys.exit(0)
+
+        def close(self):
+            self.is_open = False
+
+    outcome = outcome_of(Leaves, name)
+    assert outcome.state == "failed"
+    assert outcome.got.startswith("SystemExit")
+
+
+def test_nothing_is_asked_of_a_device_once_the_checks_are_over():
+    subject = Subject.of(RightMotor)
+    with subject.stand() as stand:
+        stand.motor.open()
+        subject.let_go()
+        with pytest.raises(InterruptedError):
+            stand.motor.open()
+    assert not stand.itself.is_open
+
+
 def test_a_motor_is_stopped_and_closed_when_the_check_is_interrupted():
     is_closed = threading.Event()
 
