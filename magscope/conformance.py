@@ -36,7 +36,7 @@ def subject_of(
     driver: str,
     options: Mapping[str, Any] | None = None,
     *,
-    seconds: float = 20.0,
+    seconds: float | None = None,
     leave_alone: frozenset[str] = frozenset(),
 ) -> Subject:
     """Return what is checked of a driver, whatever it was written for.
@@ -44,7 +44,7 @@ def subject_of(
     Args:
         driver: A registered name, or `package.module:Class`.
         options: Keyword arguments of its constructor.
-        seconds: How long sequences of calls may be drawn.
+        seconds: How long sequences of calls may be drawn; see `Subject`.
         leave_alone: Names of settings that are never written.
 
     Raises:

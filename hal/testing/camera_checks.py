@@ -27,6 +27,8 @@ _PROMPT_S = 1.0
 # A call that has nothing to give returns at once. Asking a device over a slow line may take this.
 _AT_ONCE_S = 0.02
 _EMPTY_CALLS, _FULL_CALLS = 5, 3
+# By how much a frame that ended after the call is not merely stamped when it is handed over.
+_LATER_S = 0.002
 _LONGEST_FETCHING_S = 10.0
 _LONGEST_PAUSE_S = 3.0
 _LOST_FRAMES, _LOST_S = 20, 0.5
@@ -172,7 +174,7 @@ def fetch_never_waits(stand: Stand) -> None:
             empty_s.append(took_s)
         else:
             full.append((took_s, info))
-            made_in_call.append(info.timestamp_ns > called_ns + round(_AT_ONCE_S * NS_PER_S))
+            made_in_call.append(info.timestamp_ns > called_ns + round(_LATER_S * NS_PER_S))
     if empty_s:
         wanted = "fetch_into to return None at once when there is no frame"
         expect(min(empty_s) < _AT_ONCE_S, wanted, f"it takes {min(empty_s):.3g} s each time")
@@ -180,9 +182,9 @@ def fetch_never_waits(stand: Stand) -> None:
     took_s = median(seconds for seconds, _ in full)
     infos = [info for _, info in full]
     lost = infos[-1].frame_number - infos[0].frame_number + 1 - len(infos)
-    # A camera that is merely faster than its driver loses frames, or has them waiting.
+    # A camera that is merely faster than its driver has frames waiting, or loses some.
     keeps_up = not lost and took_s > 0.001 and len(full) > camera.queue_frames
-    waits = keeps_up or all(made_in_call)
+    waits = keeps_up or sum(made_in_call) >= _FULL_CALLS
     wanted = "fetch_into to return None as long as there is no frame"
     expect(not waits, wanted, f"it always returned a frame, after {took_s:.3g} s")
 

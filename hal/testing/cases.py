@@ -19,13 +19,13 @@ class DeviceTests:
     Attributes:
         driver: A registered name, `package.module:Class`, or the class itself.
         options: Keyword arguments of its constructor.
-        seconds: How long sequences of calls may be drawn.
+        seconds: How long sequences of calls may be drawn; see `Subject`.
         leave_alone: Names of settings that are never written.
     """
 
     driver: str | type[Device] = ""
     options: Mapping[str, Any] = MappingProxyType({})
-    seconds: float = 20.0
+    seconds: float | None = None
     leave_alone: frozenset[str] = frozenset()
     kind: ClassVar[str] = "device"
 

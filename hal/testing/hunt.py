@@ -1,5 +1,6 @@
 """Sequences of calls, drawn by hypothesis, and the smallest of those that go wrong."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -13,6 +14,7 @@ from hal.testing.stand import Stand, Subject
 # So many sequences of so many calls: where time has to pass, and where it is virtual.
 _REAL = (15, 12)
 _VIRTUAL = (100, 25)
+_REAL_S = 20.0
 _SHRINK_S = 10.0
 
 
@@ -31,7 +33,13 @@ class Hunt:
         self.subject = subject
         self.smallest: CheckFailedError | None = None
         self._wall = MachineClock()
-        self._ends_ns = self._wall.monotonic_ns() + round(subject.seconds * NS_PER_S)
+        seconds = subject.seconds
+        if seconds is None and subject.has_own_time:
+            seconds = _REAL_S
+        # Without a limit the same sequences are drawn on any computer, however busy.
+        self._ends_ns: float = math.inf
+        if seconds is not None:
+            self._ends_ns = self._wall.monotonic_ns() + seconds * NS_PER_S
 
     @property
     def is_over(self) -> bool:
@@ -42,7 +50,7 @@ class Hunt:
         """Keep a failure if it is the smallest so far."""
         now_ns = self._wall.monotonic_ns()
         if self.smallest is None:
-            self._ends_ns = now_ns + round(_SHRINK_S * NS_PER_S)
+            self._ends_ns = now_ns + _SHRINK_S * NS_PER_S
         if self.smallest is None or len(failed.calls) <= len(self.smallest.calls):
             self.smallest = failed
         if now_ns > self._ends_ns:

@@ -31,7 +31,8 @@ class Subject:
         driver: Its class.
         make: Makes a device that is closed.
         has_own_time: Whether the device goes on by itself; if not, a manual clock moves it.
-        seconds: How long sequences of calls may be drawn.
+        seconds: How long sequences of calls may be drawn; None for 20 s, or for as long as it takes
+            where no time has to pass.
         leave_alone: Names of settings that are never written.
         excused: Names of checks that mean nothing for this driver, with the reason.
         more: Checks of this driver beside those of its kind.
@@ -43,7 +44,7 @@ class Subject:
     driver: type[Device]
     make: Callable[[DeviceContext], Device]
     has_own_time: bool
-    seconds: float = 20.0
+    seconds: float | None = None
     leave_alone: frozenset[str] = frozenset()
     excused: Mapping[str, str] = field(default_factory=dict)
     more: tuple[Check, ...] = ()
@@ -56,7 +57,7 @@ class Subject:
         driver: str | type[Device],
         options: Mapping[str, Any] | None = None,
         *,
-        seconds: float = 20.0,
+        seconds: float | None = None,
         leave_alone: frozenset[str] = frozenset(),
     ) -> "Subject":
         """Return what is checked of a driver.
@@ -64,7 +65,7 @@ class Subject:
         Args:
             driver: A registered name, `package.module:Class`, or a class.
             options: Keyword arguments of its constructor.
-            seconds: How long sequences of calls may be drawn.
+            seconds: How long sequences of calls may be drawn; see above.
             leave_alone: Names of settings that are never written.
 
         Raises:

@@ -33,8 +33,13 @@ def check(
         typer.Option("--leave", metavar="SETTING", help="A setting that is not to be written."),
     ] = None,
     seconds: Annotated[
-        float, typer.Option(min=0.0, help="How long calls in any order may be tried.")
-    ] = 20.0,
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="How long calls in any order may be tried; 20 where time has to pass.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Check that a driver does what every driver must do.
