@@ -3,7 +3,10 @@
 import faulthandler
 import json
 import sys
+import tempfile
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,6 +52,7 @@ def check(
     """
     from hal.registry import make_importable  # noqa: PLC0415, RUF100
     from hal.testing import run_checks  # noqa: PLC0415, RUF100
+    from hal.testing.catalogue import need_hypothesis  # noqa: PLC0415, RUF100
     from magscope.conformance import subject_of  # noqa: PLC0415, RUF100
 
     if sys.__stderr__ is not None and not faulthandler.is_enabled():
@@ -56,12 +60,27 @@ def check(
     make_importable(Path.cwd())
     options = dict(_option(words) for words in option or ())
     subject = subject_of(driver, options, seconds=seconds, leave_alone=frozenset(leave or ()))
-    report = run_checks(subject)
+    need_hypothesis()
+    with _no_folder_left_behind():
+        report = run_checks(subject)
     if as_json:
         typer.echo(json.dumps(report.as_dict(), indent=2))
     else:
         _print(report)
     raise typer.Exit(0 if report.ok else 1)
+
+
+@contextmanager
+def _no_folder_left_behind() -> Iterator[None]:
+    """Let hypothesis keep what it notes elsewhere than in the present directory."""
+    from hypothesis.configuration import set_hypothesis_home_dir  # noqa: PLC0415, RUF100
+
+    with tempfile.TemporaryDirectory() as scratch:
+        set_hypothesis_home_dir(scratch)
+        try:
+            yield
+        finally:
+            set_hypothesis_home_dir(None)
 
 
 def _option(words: str) -> tuple[str, Any]:

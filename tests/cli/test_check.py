@@ -1,4 +1,6 @@
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -74,6 +76,13 @@ def test_without_hypothesis_it_is_one_line_with_the_command_and_code_2(capsys, m
 def test_a_setting_can_be_left_alone(capsys):
     assert main(["check", "broken_cameras:IgnoresGain"]) == 1
     assert main(["check", "broken_cameras:IgnoresGain", "--leave", "gain_db"]) == 0
+
+
+def test_nothing_is_left_in_the_present_directory(tmp_path):
+    code = "import sys; from magscope.cli import main; sys.exit(main(['check', 'sim.focus']))"
+    search = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=search, check=True)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_driver_in_the_present_directory_is_found(capsys, monkeypatch, tmp_path):
