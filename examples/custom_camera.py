@@ -9,7 +9,7 @@ class MyCamera(hal.Camera):
 
     identity = hal.Identity("My lab", "grey", "1", driver="custom_camera:MyCamera", is_real=False)
     frame_format = hal.FrameFormat(width_px=640, height_px=480, bits=8)
-    is_open, next_frame = False, None
+    is_open, next_frame, has_own_time = False, None, False  # True: your camera goes on by itself
 
     def __init__(self, framerate_hz: float = 50.0):
         self.period_ns = round(1e9 / framerate_hz)

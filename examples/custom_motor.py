@@ -9,7 +9,7 @@ class MyMotor(hal.LinearMotor):
 
     identity = hal.Identity("My lab", "slide", "1", driver="custom_motor:MyMotor", is_real=False)
     axis = hal.Axis("nm", lower=0.0, upper=1e7, resolution=1.0, max_speed=1e6)
-    is_open = False
+    is_open, has_own_time = False, False  # True: your motor goes on by itself
     origin_nm = goal_nm = left_at_ns = 0
 
     def open(self):
@@ -17,7 +17,7 @@ class MyMotor(hal.LinearMotor):
 
     def close(self):
         if self.is_open:
-            self.halt()
+            self.stop()
         self.is_open = False
 
     def read_position(self):

@@ -143,10 +143,13 @@ class Device(ABC):
     Attributes:
         shared_memory: Names and sizes in bytes of the memory that the driver shares with the other
             devices of its session; see `DeviceContext.shared`.
+        has_own_time: Whether it goes on by itself, as a machine does. A simulated device that knows
+            no time but its context's clock says False: it can be checked without waiting for it.
         context: Set before `open` by whoever builds the device.
     """
 
     shared_memory: ClassVar[Mapping[str, int]] = {}
+    has_own_time: ClassVar[bool] = True
     context: DeviceContext = DeviceContext()
 
     @property

@@ -1,8 +1,10 @@
 """The contract of a motor: one axis that moves to a position and can always be stopped."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import wraps
+from typing import Any, ClassVar
 
 from hal.device import Device
 from hal.errors import DisconnectedError, LimitError, UnsupportedError
@@ -39,6 +41,12 @@ class Motor(Device):
 
     unit: ClassVar[str] = ""
     _target: float | None = None
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """Let `close` forget the target, whoever wrote it: the motor may be moved while closed."""
+        super().__init_subclass__(**keywords)
+        if not getattr(cls.close, "forgets_the_target", False):
+            setattr(cls, "close", _forgetting(cls.close))  # noqa: B010 - no method is assigned to
 
     @property
     @abstractmethod
@@ -103,6 +111,18 @@ class Motor(Device):
         """Start the search for the home position."""
         self.begin_home()
         self._target = None
+
+
+def _forgetting(close: Callable[[Any], None]) -> Callable[[Any], None]:
+    @wraps(close)  # an abstract one stays so
+    def close_and_forget(self: Motor) -> None:
+        try:
+            close(self)
+        finally:
+            self._target = None
+
+    close_and_forget.forgets_the_target = True  # type: ignore[attr-defined]
+    return close_and_forget
 
 
 class LinearMotor(Motor):

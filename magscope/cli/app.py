@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from magscope.cli import doctor, drivers, run
+from magscope.cli import check, doctor, drivers, run
 from magscope.cli.entry import BadInputError
 
 GROUP = "magscope.commands"
@@ -44,6 +44,7 @@ def build_app() -> Any:
     app.callback()(_magscope)
     app.command(epilog=run.EXAMPLE)(run.run)
     app.command(epilog=drivers.EXAMPLE)(drivers.drivers)
+    app.command(epilog=check.EXAMPLE)(check.check)
     app.command(epilog=doctor.EXAMPLE)(doctor.doctor)
     return typer.main.get_command(app)
 

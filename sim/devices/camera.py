@@ -51,6 +51,7 @@ class BeadCamera(Camera):
     """
 
     shared_memory = bench.SHARED_MEMORY
+    has_own_time = False
     driver: ClassVar[str] = "sim.bead-camera"
     annotation_name = "truth"
     annotation_columns: tuple[str, ...] = (

@@ -29,6 +29,7 @@ class BenchMotor(Motor):
     """
 
     shared_memory = bench.SHARED_MEMORY
+    has_own_time = False
     bench_axis: ClassVar[str]
     driver: ClassVar[str]
     model: ClassVar[str]

@@ -10,29 +10,13 @@ sys.path.append(str(Path(__file__).parent))
 
 import peers
 
-from hal import Camera, Clock, DeviceContext
-from hal.clock import NS_PER_S
+from hal import Camera, DeviceContext
 from hal.recording import CaptureWriter, recorded
 from hal.registry import create, load_driver
+from hal.testing import ManualClock
 
+sys.path.append(str(Path(__file__).parent / "broken"))
 EXAMPLES = Path(__file__).parents[2] / "examples"
-
-
-class ManualClock(Clock):
-    """A clock that only moves when it is told to, or when somebody sleeps."""
-
-    def __init__(self, unix_ns: int = 1_700_000_000 * NS_PER_S) -> None:
-        self._unix_ns = unix_ns
-        self._elapsed_ns = 0
-
-    def now_ns(self) -> int:
-        return self._unix_ns + self._elapsed_ns
-
-    def monotonic_ns(self) -> int:
-        return self._elapsed_ns
-
-    def sleep_s(self, seconds: float) -> None:
-        self._elapsed_ns += max(round(seconds * NS_PER_S), 0)
 
 
 @pytest.fixture

@@ -113,6 +113,32 @@ def test_a_closed_motor_does_not_move():
     assert motor.position == 0.5
 
 
+class Handle:
+    def close(self):
+        self.is_open = False
+
+
+class HandledMotor(Handle, StepMotor):
+    """Inherits `close` from what is no motor."""
+
+
+@pytest.mark.parametrize("kind", [StepMotor, HandledMotor])
+def test_a_motor_that_was_closed_has_its_target_where_it_is_found(kind):
+    motor = kind()
+    motor.move_to_turns(3.0)
+    motor.close()
+    motor.position = 1.5
+    motor.open()
+    assert motor.target_turns == 1.5
+
+
+def test_a_motor_without_close_can_not_be_made():
+    class Unfinished(hal.LinearMotor):
+        pass
+
+    assert "close" in Unfinished.__abstractmethods__
+
+
 def test_a_motor_without_a_home_says_so():
     with pytest.raises(UnsupportedError, match="no home"):
         StepMotor().home()

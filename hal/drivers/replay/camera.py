@@ -40,6 +40,8 @@ class ReplayCamera(Camera):
         SettingError: `framerate_hz` is out of range.
     """
 
+    has_own_time = False
+
     def __init__(
         self,
         path: str | PathLike[str],

@@ -29,6 +29,8 @@ class CapturedMotor(CapturedDevice, Motor):
         OptionError: `pace` or `on_divergence` is another word.
     """
 
+    has_own_time = False
+
     def __init__(
         self,
         path: str | PathLike[str],

@@ -40,6 +40,7 @@ class StackCamera(Camera):
     """
 
     queue_frames = 32
+    has_own_time = False
 
     def __init__(
         self,
