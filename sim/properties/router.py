@@ -7,6 +7,7 @@ from zlib import crc32
 
 from hal.clock import NS_PER_S
 from sim.properties.base import MESSAGES, NEWS, WORK, FrameSeen, Head, Property
+from sim.properties.facts import WORKER
 from sim.properties.traffic import EVERYBODY, RouterWatch, Undelivered, called
 from sim.world.plan import ROUTER
 from sim.world.trace import Step
@@ -219,7 +220,7 @@ class NothingLost(RouterWatch):
         peers = () if session is None else session.peers
         for peer in peers:
             head = self._last.get(who)
-            is_cut = peer.name == who and not peer.channel.end.is_flushed
+            is_cut = peer.name == who and peer.channel._leaving is not None  # noqa: SLF001
             if is_cut and head is not None and head.sender != ROUTER:
                 self._cut[who] = head
 
@@ -384,8 +385,15 @@ class NobodyBlocks(RouterWatch):
             )
 
     def _disturbed_ns(self, *names: str) -> float:
-        """Return until when a fault disturbed one of these processes, the router, or everybody."""
-        return self.facts.disturbed_ns({*names, ROUTER})
+        """Return until when a fault disturbed one of these processes, the router, or everybody.
+
+        Who reads rows waits for a worker that hangs with their lock.
+        """
+        readers = {action.process for action in self.world.actions if action.do == "read"}
+        holders = [p.name for p in self.world.machine.processes.values() if WORKER in p.name]
+        return self.facts.disturbed_ns(
+            {*names, ROUTER, *(holders if readers.intersection(names) else ())}
+        )
 
 
 class BroadcastReachesAll(RouterWatch):
