@@ -143,7 +143,7 @@ class Device(ABC):
     Attributes:
         shared_memory: Names and sizes in bytes of the memory that the driver shares with the other
             devices of its session; see `DeviceContext.shared`.
-        has_own_time: Whether it goes on by itself, as a machine does. A simulated device that knows
+        has_own_time: Whether it goes on by itself, as a machine does. A device of software that knows
             no time but its context's clock says False: it can be checked without waiting for it.
         context: Set before `open` by whoever builds the device.
     """

@@ -1,7 +1,7 @@
 """Fakes of the protocols that motors speak, for tests and for a rig without hardware.
 
 A fake is a server that answers as the real controller does, with any HAL motor as its mechanics, so
-that the real driver can be run with nothing behind it, or with the simulated bench. It can also
+that the real driver can be run with nothing behind it, or with a bench of software. It can also
 behave badly: be slow, be silent, answer garbage, refuse, hang up; as a process of its own it can be
 killed and stopped::
 
