@@ -143,8 +143,8 @@ class Device(ABC):
     Attributes:
         shared_memory: Names and sizes in bytes of the memory that the driver shares with the other
             devices of its session; see `DeviceContext.shared`.
-        has_own_time: Whether it goes on by itself, as a machine does. A device of software that knows
-            no time but its context's clock says False: it can be checked without waiting for it.
+        has_own_time: Whether it goes on by itself, as a machine does. A device of software alone,
+            which knows no time but its context's clock, says False: nobody has to wait for it.
         context: Set before `open` by whoever builds the device.
     """
 
