@@ -141,9 +141,9 @@ def check_options(name: str, driver: type, options: Mapping[str, Any]) -> None:
             raise OptionError(f"driver {name!r} needs the option {p.name!r}")
 
 
-def registered() -> dict[str, EntryPoint]:
+def registered() -> Mapping[str, EntryPoint]:
     """Return the entry points of all drivers, by name."""
-    return {entry.name: entry for entry in entry_points_of(GROUP)}
+    return _by_name(tuple(sys.path))
 
 
 def entry_points_of(group: str) -> tuple[EntryPoint, ...]:
@@ -154,6 +154,11 @@ def entry_points_of(group: str) -> tuple[EntryPoint, ...]:
 @cache  # looking through every installed package takes milliseconds
 def _entry_points_on(group: str, _path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
     return tuple(entry_points(group=group))
+
+
+@cache
+def _by_name(_path: tuple[str, ...]) -> Mapping[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points_of(GROUP)}
 
 
 def _missing(

@@ -23,21 +23,26 @@ class Board:
         self._block: SharedMemory = current().shared_memory(
             _NAME, max(len(names), 1) * stride if create else None
         )
-        self._records = {
-            name: SharedRecord(self._block.buf[i * stride : (i + 1) * stride], _LAYOUT)
-            for i, name in enumerate(names)
-        }
+        self._starts = {name: index * stride for index, name in enumerate(names)}
+        self._records: dict[str, SharedRecord] = {}
 
     def read(self, name: str, fields: Sequence[str]) -> dict[str, int]:
         """Return a process' record, by the names of its fields; all 0 before it wrote one."""
-        return dict(zip(fields, self._records[name].read(), strict=False))
+        return dict(zip(fields, self._record(name).read(), strict=False))
 
     def write(self, name: str, values: Mapping[str, int]) -> None:
         """Write the calling process' own record; raises ValueError if it is too long."""
         numbers = [int(value) for value in values.values()]
         if len(numbers) > FIELDS:
             raise ValueError(f"{len(numbers)} fields for {name}: a record has at most {FIELDS}")
-        self._records[name].write(*numbers, *([0] * (FIELDS - len(numbers))))
+        self._record(name).write(*numbers, *([0] * (FIELDS - len(numbers))))
+
+    def _record(self, name: str) -> SharedRecord:
+        if name not in self._records:  # most processes look at their own alone
+            start = self._starts[name]
+            end = start + SharedRecord.size(_LAYOUT)
+            self._records[name] = SharedRecord(self._block.buf[start:end], _LAYOUT)
+        return self._records[name]
 
     def close(self) -> None:
         """Let go of the board."""

@@ -111,11 +111,13 @@ def refusal(cls: type[ManagerProcessBase], meth: str, frame: FrameSeen) -> str:
     assert frame.parts is not None
     if not frame.parts[2]:
         return "it carries nothing"
-    return _misfit(signature, frame.parts[2])
+    return _misfit(cls, meth, frame.parts[2])
 
 
 @lru_cache(maxsize=256)
-def _misfit(signature: inspect.Signature, payload: bytes) -> str:
+def _misfit(cls: type, meth: str, payload: bytes) -> str:
+    signature = _signature(cls, meth)
+    assert signature is not None
     try:
         args, kwargs = pickle.loads(payload)
         signature.bind(None, *args, **kwargs)
