@@ -3,6 +3,7 @@
 import atexit
 import itertools
 import multiprocessing
+import multiprocessing.util
 import os
 import signal
 import sys
@@ -229,6 +230,10 @@ class OsRuntime(Runtime):
         self._waker.listen()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, _leaver())
+        # At its end a process waits for its children, and from Python 3.13 on what is raised there
+        # goes nowhere: who is told to terminate by then, whose work is done, leaves at once.
+        leave = (signal.SIGTERM, _leave_at_once)
+        multiprocessing.util.Finalize(None, signal.signal, args=leave, exitpriority=0)
 
     @contextmanager
     def loading(self) -> Iterator[None]:
