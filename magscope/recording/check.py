@@ -151,9 +151,12 @@ def _read_hdf5(path: Path) -> None:
 def _read_tiff(path: Path) -> None:
     import tifffile  # slow to load
 
-    with tifffile.TiffFile(path) as tiff:
-        pixels = tiff.asarray()
-        labels = (tiff.imagej_metadata or {})["Labels"]
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            pixels = tiff.asarray()
+            labels = (tiff.imagej_metadata or {})["Labels"]
+    except tifffile.TiffFileError as error:  # a ValueError only in newer versions
+        raise ValueError(str(error)) from error
     if len(labels) != int(np.prod(pixels.shape[:-2])):
         raise ValueError(f"{len(labels)} labels, and frames of the shape {pixels.shape}")
 

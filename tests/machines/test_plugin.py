@@ -121,7 +121,7 @@ class Again(PoolVideoFlagMachine):
     pass
 
 TestMachine = PoolVideoFlagMachine.TestCase
-TestMachine.settings = settings(TestMachine.settings, stateful_step_count=8,
+TestMachine.settings = settings(TestMachine.settings, max_examples=1000, stateful_step_count=8,
                                 phases=[Phase.reuse, Phase.generate])
 if blob := os.environ.get("BLOB"):
     TestAgain = reproduce_failure(*eval(blob))(Again).TestCase
