@@ -5,16 +5,17 @@ import signal
 import traceback
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 from hal.clock import NS_PER_S
-from hal.errors import DeviceError
+from hal.errors import DeviceError, DeviceTimeoutError
 from magscope.board import FIELDS, Board
 from magscope.channel import MAX_WAITING_FRAMES, Channel
 from magscope.datatypes import MatrixBuffer, VideoBuffer
+from magscope.patience import GIVE_UP_S, Patience
 from magscope.protocol import (
     Frame,
     Kind,
@@ -28,7 +29,7 @@ from magscope.protocol import (
 )
 from magscope.resources import InterprocessValues as InterprocessValues
 from magscope.resources import Resources as Resources
-from magscope.runtime import Endpoint, RuntimeProcess, current
+from magscope.runtime import Bell, Endpoint, Helper, RuntimeProcess, current
 from magscope.singletons import SingletonABCMeta as SingletonABCMeta
 from magscope.singletons import SingletonMeta as SingletonMeta
 from magscope.utils import AcquisitionMode, Message, registerwithscript, rois_by_bead
@@ -62,6 +63,8 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
             1 for those that process, 2 for those that store.
         status_fields: The names of the whole numbers that it keeps on the board.
         holds_device: Whether it must be given the time to close a device, even while it starts.
+            A helper then does whatever this class does not: a driver that does not return keeps
+            the manager neither from listening nor from quitting.
     """
 
     quit_phase: ClassVar[int] = 0
@@ -93,6 +96,10 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         self._board: Board | None = None
         self._status: dict[str, int] = dict.fromkeys(("heartbeat_ns", *self.status_fields), 0)
         self._device_role = ""
+        self._helper = Helper()
+        self._give_up_ns = 0  # when a driver that does not return is left to itself
+        self._is_stuck = False  # it has been
+        self._wants_to_quit = False
         self.token = 0
         self.caller = ""
         self.video_buffer: VideoBuffer | None = None
@@ -164,13 +171,15 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         runtime = current()
         runtime.enter(self)
         self._channel = Channel(self.resources.end)
+        if self.holds_device:
+            self._helper = runtime.helper()
         self._running = True
         error: BaseException | None = None
         try:
             self._settle_in()
             while self._running:
-                self.do_main_loop()
-                self._wait()
+                due_s = self._aside(self._turn)
+                self._wait(due_s)
                 self.receive_ipc()
         except (Exception, SystemExit) as caught:
             error = caught
@@ -184,7 +193,7 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         if not self._running:
             return
         self._attach()
-        self.setup()
+        self._aside(self.setup)
         self._beat()
         self._post(pack(Kind.STATE, "running"))
         current().note("state", "running")
@@ -202,10 +211,8 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
                     self._obey(frame)
                     if not self._running:
                         return
-                elif len(self._held) < MAX_WAITING_FRAMES:
-                    self._held.append(frame)
                 else:
-                    self._refused += 1
+                    self._hold(frame)
                 frame = self._receive()
 
     def _attach(self) -> None:
@@ -214,10 +221,75 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         self.tracks_buffer = MatrixBuffer(create=False, locks=self.locks, name="TracksBuffer")
         self.profiles_buffer = MatrixBuffer(create=False, locks=self.locks, name="ProfilesBuffer")
 
-    def _wait(self) -> None:
+    def _turn(self) -> float:
+        self.do_main_loop()
+        return self.seconds_to_next_loop() if self._running else 0.0
+
+    def _aside(self, work: Callable[..., Any], *args: Any) -> Any:
+        """Do what may use a device, and go on listening while that takes long.
+
+        Raises:
+            DeviceTimeoutError: It took too long, and the manager is to quit.
+        """
+        if not self.holds_device:
+            return work(*args)
+        clock = current().clock
+        patience = Patience(clock.monotonic_ns())
+        result = self._helper.do(partial(work, *args), partial(self._meanwhile, patience))
+        if patience.is_at_end:
+            taken_s = patience.taken_s(clock.monotonic_ns())
+            self.log("info", f"{self._role()}: its driver has returned after {taken_s:.1f} s")
+        if self._wants_to_quit:
+            ManagerProcessBase.quit(self)
+        return result
+
+    def _meanwhile(self, patience: Patience, bell: Bell) -> None:
+        """Wait for a helper that takes long: listen, show signs of life, and give up in time."""
+        sources = (bell, self._channel) if self._running else (bell,)
+        now_ns = current().clock.monotonic_ns()
+        current().wait(sources, self._writable(), patience.next_look_s(now_ns, self._give_up_ns))
+        bell.clear()
+        self._beat()
+        self._listen()
+        now_ns = current().clock.monotonic_ns()
+        taken_s = patience.taken_s(now_ns)
+        if patience.ends(now_ns):
+            self.log("warning", f"{self._role()}: its driver has not returned for {taken_s:.0f} s")
+        if not self._running:
+            self._hurry()
+        if 0 < self._give_up_ns <= now_ns:
+            self._is_stuck = True
+            raise DeviceTimeoutError(
+                f"its driver has not returned for {taken_s:.1f} s, and is left to itself: the "
+                "device is neither stopped nor closed; look after it before you use it again"
+            )
+
+    def _role(self) -> str:
+        return self._device_role or self.name
+
+    def _listen(self) -> None:
+        """Keep what comes for later; only a request to quit is obeyed before all else."""
+        while self._running and (frame := self._receive()) is not None:
+            if frame.kind is Kind.MESSAGE and envelope(frame).meth == "quit":
+                self._hurry()
+                self._held.appendleft(frame)
+            else:
+                self._hold(frame)
+
+    def _hold(self, frame: Frame) -> None:
+        if len(self._held) < MAX_WAITING_FRAMES:
+            self._held.append(frame)
+        else:
+            self._refused += 1
+
+    def _hurry(self) -> None:
+        if not self._give_up_ns:
+            self._give_up_ns = current().clock.monotonic_ns() + int(GIVE_UP_S * NS_PER_S)
+
+    def _wait(self, due_s: float) -> None:
         if not self._running:
             return
-        timeout_s = min(max(self.seconds_to_next_loop(), 0.0), HEARTBEAT_S)
+        timeout_s = min(max(due_s, 0.0), HEARTBEAT_S)
         writable = self._writable()
         if self._held:
             timeout_s = 0.0
@@ -225,8 +297,9 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         self._beat()
 
     def _writable(self) -> tuple[Channel, ...]:
-        if self._channel.wants_room and not self._channel.flush():
-            return (self._channel,)
+        with self._helper.turn:
+            if self._channel.wants_room and not self._channel.flush():
+                return (self._channel,)
         if self._refused:
             count, self._refused = self._refused, 0
             self.log(
@@ -247,9 +320,10 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
 
     def publish(self, **changes: int) -> None:
         """Change fields of this process' record on the board."""
-        self._status.update(changes)
-        if self._board is not None:
-            self._board.write(self.name, self._status)
+        with self._helper.turn:
+            self._status.update(changes)
+            if self._board is not None:
+                self._board.write(self.name, self._status)
 
     def send_ipc(self, message: Message) -> bool:
         """Send a message by way of the router; never blocks.
@@ -281,10 +355,11 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         self._post(frame)
 
     def _post(self, frame: bytes) -> bool:
-        if self._channel.post(frame):
-            return True
-        self._refused += 1
-        return False
+        with self._helper.turn:
+            if self._channel.post(frame):
+                return True
+            self._refused += 1
+            return False
 
     def _receive(self) -> Frame | None:
         while True:
@@ -303,7 +378,7 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
             frame = self._held.popleft() if self._held else self._receive()
             if frame is None or not self._running:
                 return
-            self._obey(frame)
+            self._aside(self._obey, frame)
 
     def _obey(self, frame: Frame) -> None:
         if frame.kind is not Kind.MESSAGE:
@@ -353,6 +428,9 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         if self._has_quit:
             return
         self._running = False
+        if self._helper.is_caller:  # it is not for the helper to wait for the router
+            self._wants_to_quit = True
+            return
         self._shut_down()
         self.send_ipc(Message(ManagerProcessBase, "quit"))
         self.log("info", f"{self.name} has quit")
@@ -385,8 +463,11 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
                 return
 
     def _tidy(self) -> None:
+        if self._is_stuck:
+            return
+        self._hurry()
         try:
-            self.shutdown()
+            self._aside(self.shutdown)
         except (DeviceError, OSError) as error:
             self.log("error", f"while closing: {error}")
         except Exception as error:  # what fails while closing must not keep the rest open
@@ -396,7 +477,7 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         if isinstance(error, SystemExit):
             self.log("warning", f"{self.name} was told to terminate")
         elif isinstance(error, DeviceError):
-            self.log("error", f"{self._device_role or self.name}: {error}")
+            self.log("error", f"{self._role()}: {error}")
         elif error is not None:
             lines = "".join(traceback.format_exception(error))
             self.log("error", f"{self.name} failed: {error!r}\n{lines}")
@@ -404,16 +485,21 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
             self._shut_down()
         if not self._has_said_goodbye:
             self._say_goodbye("failed" if error else "quitting")
+        if not self._is_stuck:
+            self._let_go()
+        current().end_session()
+        self._helper.leave()
+        if isinstance(error, SystemExit):
+            raise error
+        if error is not None:
+            raise SystemExit(1)
+
+    def _let_go(self) -> None:
         if self._board is not None:
             self._board.close()
         for buffer in (self.video_buffer, self.tracks_buffer, self.profiles_buffer):
             if buffer is not None:
                 buffer.close()
-        current().end_session()
-        if isinstance(error, SystemExit):
-            raise error
-        if error is not None:
-            raise SystemExit(1)
 
     @registerwithscript("set_acquisition_on")
     def set_acquisition_on(self, value: bool) -> None:

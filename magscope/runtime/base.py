@@ -8,7 +8,7 @@ it the operating system's.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from hal.clock import Clock
 from hal.device import Device
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from magscope.runtime.process import RuntimeProcess
 
 MAX_FRAME_BYTES = 16 * 1024 * 1024
+
+Result = TypeVar("Result")
 
 
 class Endpoint(ABC):
@@ -152,6 +154,44 @@ class SharedMemory(ABC):
         """Remove the block's name; idempotent. Who has it attached keeps it."""
 
 
+class Helper:
+    """Does for a process what may take long, so that the process can look after other things.
+
+    This one does it where it is asked to: for a runtime in which nothing takes long but what waits
+    for the runtime itself.
+
+    Attributes:
+        turn: Keeps the helper and the process from doing the same thing at once.
+    """
+
+    turn: AbstractContextManager[Any] = nullcontext()
+
+    @property
+    def is_caller(self) -> bool:
+        """Whether it is the helper itself that asks."""
+        return False
+
+    def do(
+        self,
+        work: Callable[[], Result],
+        meanwhile: Callable[[Bell], None],  # noqa: ARG002 - there is none
+    ) -> Result:
+        """Do something, and return what it returns or raise what it raises.
+
+        What is asked of it while it is at work is done after that.
+
+        Args:
+            work: What there is to do.
+            meanwhile: Called over and over, once it takes longer than a moment. It waits for the
+                bell, which rings when the work is done, and for what else there is. What it raises
+                comes out of here, and nobody hears any more what becomes of the work.
+        """
+        return work()
+
+    def leave(self) -> None:
+        """Let go of the helper. If it is still at work, the process ends here and now, with 1."""
+
+
 class Foreign(ABC):
     """A process that somebody else started, known by its id."""
 
@@ -269,6 +309,10 @@ class Runtime(ABC):
         could be swallowed, or come out as another one.
         """
         return nullcontext()
+
+    def helper(self) -> Helper:
+        """Return a helper for this process, which has settled in."""
+        return Helper()
 
     @abstractmethod
     def foreign(self, pid: int) -> Foreign:

@@ -14,7 +14,18 @@ from typing import Any
 
 from hal.clock import MachineClock
 from magscope.runtime import os_pipe, os_session
-from magscope.runtime.base import Bell, Endpoint, Event, Foreign, Lock, Runtime, SharedMemory, Value
+from magscope.runtime.base import (
+    Bell,
+    Endpoint,
+    Event,
+    Foreign,
+    Helper,
+    Lock,
+    Runtime,
+    SharedMemory,
+    Value,
+)
+from magscope.runtime.os_helper import OsHelper
 from magscope.runtime.os_memory import OsSharedMemory
 from magscope.runtime.os_pipe import OsBell, OsEndpoint
 from magscope.runtime.os_sync import WORDS, OsEvent, OsLock, OsValue, Turns, Words
@@ -243,6 +254,10 @@ class OsRuntime(Runtime):
             yield
         finally:
             signal.signal(signal.SIGTERM, before)
+
+    def helper(self) -> Helper:
+        """Return a helper, which is a thread."""
+        return OsHelper()
 
     def foreign(self, pid: int) -> Foreign:
         """Return a handle on a process that another process started."""
