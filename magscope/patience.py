@@ -31,7 +31,11 @@ class Patience:
         self.is_at_end = self.is_at_end or is_new
         return is_new
 
-    @staticmethod
-    def next_look_s(now_ns: int, give_up_ns: int) -> float:
-        """Return when to look again: every now and then, and when it is time to give up."""
-        return min(LOOK_S, max(give_up_ns - now_ns, 0) / NS_PER_S) if give_up_ns else LOOK_S
+    def next_look_s(self, now_ns: int, give_up_ns: int) -> float:
+        """Return when to look again: every now and then, and when there is something to do."""
+        waits_s = [LOOK_S]
+        if not self.is_at_end:
+            waits_s.append(SLOW_S - self.taken_s(now_ns))
+        if give_up_ns:
+            waits_s.append((give_up_ns - now_ns) / NS_PER_S)
+        return max(min(waits_s), 0.0)

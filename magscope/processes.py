@@ -254,7 +254,7 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         now_ns = current().clock.monotonic_ns()
         taken_s = patience.taken_s(now_ns)
         if patience.ends(now_ns):
-            self.log("warning", f"{self._role()}: its driver has not returned for {taken_s:.0f} s")
+            self.log("warning", f"{self._role()}: its driver has not returned for {taken_s:.1f} s")
         if not self._running:
             self._hurry()
         if 0 < self._give_up_ns <= now_ns:
