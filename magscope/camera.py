@@ -13,6 +13,7 @@ from magscope.devices import DeviceHolder, DeviceSpec
 from magscope.feeds import CameraBase as CameraBase
 from magscope.feeds import Feed, HalFeed, LegacyFeed
 from magscope.flag import FlagHeldError
+from magscope.link import GONE, Link
 from magscope.processes import HEARTBEAT_S, ManagerProcessBase
 from magscope.runtime import Bell, current
 from magscope.utils import PoolVideoFlag, registerwithscript
@@ -45,6 +46,7 @@ class CameraManager(ManagerProcessBase):
         self._nm_per_px = nm_per_px
         self._holder = DeviceHolder(spec)
         self._feed: Feed
+        self._link = Link("camera", spec.reconnect, self.log)
         self._annotations: MatrixBuffer | None = None
         self._first_ns = 0
         self._last_stack = 0
@@ -125,6 +127,8 @@ class CameraManager(ManagerProcessBase):
         """Return when the next frame is due; there is no room for one until a stack is released."""
         if self.video_buffer is not None and not self.video_buffer.has_room:
             return HEARTBEAT_S
+        if self._link.is_down:
+            return self._link.due_in_s
         return self._feed.ready_in_s(self._status["mean_mfps"] / 1000)
 
     def do_main_loop(self) -> None:
@@ -135,9 +139,23 @@ class CameraManager(ManagerProcessBase):
         with contextlib.suppress(FlagHeldError):  # by a worker that will be killed for it
             self._release_finished(buffer)
             self._make_room(buffer)
-        if self._feed.fetch():
+        if self._link.is_down:
+            self._look_for_camera()
+        elif self._fetch():
             self._after_fetch(buffer)
         self._was_full = self._was_full or not buffer.has_room
+
+    def _fetch(self) -> bool:
+        try:
+            return self._feed.fetch() > 0
+        except GONE as error:
+            self._link.break_off(error)
+            self._feed.let_go()
+            return True  # some may have come before it went
+
+    def _look_for_camera(self) -> None:
+        if self._link.look(self._feed.reopen):
+            self._holder.report(self)
 
     def _release_finished(self, buffer: VideoBuffer) -> None:
         flag = self.shared_values.video_process_flag
@@ -217,11 +235,20 @@ class CameraManager(ManagerProcessBase):
     @registerwithscript("set_camera_setting")
     def set_camera_setting(self, name: str, value: SettingValue) -> None:
         """Change a setting of the camera."""
+        self._link.check()
         self._feed.set_setting(name, value)
         self._holder.report(self)
 
+    @registerwithscript("reconnect_camera")
+    def reconnect_camera(self) -> None:
+        """Look now for a camera that has gone; does nothing while it is there."""
+        if self._link.is_down:
+            self._link.ask()
+            self._look_for_camera()
+
     def shutdown(self) -> None:
         """Release what was finished, and stop and close the camera."""
+        self._link.conclude()
         if hasattr(self, "_feed"):
             self._feed.close()
         if self._annotations is not None:

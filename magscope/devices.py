@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from hal.device import Device, DeviceContext, SettingValue
-from hal.errors import DriverError
+from hal.errors import DeviceError, DriverError
 from hal.recording import CaptureWriter
 from hal.registry import create, load_driver, make_importable
 from magscope.capture import can_be_captured, capture
+from magscope.link import Policy
 from magscope.processes import ManagerProcessBase
 from magscope.protocol import Kind, pack
 from magscope.runtime import SharedMemory, current
@@ -31,6 +32,7 @@ class DeviceSpec:
         clip: Whether a target outside the axis is moved to its end instead of being refused.
         on_exit: Whether a motor is stopped at the end or left holding its position.
         telemetry_hz: How often a second a moving motor's position is written down.
+        reconnect: What is done when the device goes away; see `magscope.link.Link`.
     """
 
     role: str
@@ -41,6 +43,7 @@ class DeviceSpec:
     clip: bool = False
     on_exit: Literal["stop", "hold"] = "stop"
     telemetry_hz: float = 20.0
+    reconnect: Policy = "never"
 
     def load(self) -> type:
         """Return the driver's class; raises a DriverError if there is none."""
@@ -100,11 +103,32 @@ class DeviceHolder:
         used = self._captured(current().device(self.spec.role, device))
         assert isinstance(used, kind)
         self._device = device = used
-        device.open()
+        self.connect()
+        return device
+
+    def connect(self) -> None:
+        """Open the device, and change its settings.
+
+        Raises:
+            DeviceError: It is not there, or refuses a setting.
+        """
+        assert self._device is not None
+        self._device.open()
         current().note("device", f"{self.spec.role} is open")
         for name, value in self.spec.settings.items():
-            device.set(name, value)
-        return device
+            self._device.set(name, value)
+
+    def let_go(self) -> None:
+        """Close a device that has gone, as far as that can be done, so that it can be opened again.
+
+        Raises nothing: what a driver has to say of it is logged.
+        """
+        assert self._device is not None
+        try:
+            self._device.close()
+        except DeviceError as error:
+            self._log("warning", f"{self.spec.role}, while closing: {error}")
+        current().note("device", f"{self.spec.role} is closed")
 
     def _captured(self, device: Device) -> Device:
         """Return the device with a recorder in front of it, where the session is captured."""

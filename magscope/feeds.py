@@ -8,7 +8,7 @@ import numpy as np
 
 from hal.camera import Camera
 from hal.device import SettingValue
-from hal.errors import DisconnectedError
+from hal.errors import DisconnectedError, DriverError, UnsupportedError
 from magscope.datatypes import MatrixBuffer, VideoBuffer
 from magscope.devices import DeviceHolder
 
@@ -101,6 +101,14 @@ class Feed(ABC):
     def close(self) -> None:
         """Stop and close the camera."""
 
+    def let_go(self) -> None:
+        """Close a camera that has gone, so that it can be opened again."""
+        raise UnsupportedError(f"{type(self).__name__} can not let go of its camera")
+
+    def reopen(self) -> None:
+        """Open and start a camera that had gone; raises a DeviceError if it is not there."""
+        raise UnsupportedError(f"{type(self).__name__} can not open its camera again")
+
     def release(self, n_images: int) -> None:  # noqa: B027 - most cameras have no use for it
         """Frames were released; for cameras with buffers of their own."""
 
@@ -128,6 +136,7 @@ class HalFeed(Feed):
         self._annotations = annotations
         self._camera: Camera
         self._buffer: VideoBuffer
+        self._first_number = 0  # of the frames since the camera was opened last
         self._next_number = 0
         self._lost = 0
 
@@ -146,13 +155,14 @@ class HalFeed(Feed):
             info = self._camera.fetch_into(self._buffer.next_image())
             if info is None:
                 break
-            self._buffer.commit(info.timestamp_ns, info.frame_number)
+            number = self._first_number + info.frame_number
+            self._buffer.commit(info.timestamp_ns, number)
             count += 1
-            self._lost += max(info.frame_number - self._next_number, 0)
-            self._next_number = info.frame_number + 1
+            self._lost += max(number - self._next_number, 0)
+            self._next_number = number + 1
             if info.annotation is not None and self._annotations is not None:
                 rows = np.empty((len(info.annotation), 2 + info.annotation.shape[1]))
-                rows[:, 0] = info.frame_number
+                rows[:, 0] = number
                 # Whole ns since the session's start are exact in float64, Unix times are not.
                 rows[:, 1] = info.timestamp_ns - self._holder.started_ns
                 rows[:, 2:] = info.annotation
@@ -167,6 +177,23 @@ class HalFeed(Feed):
     def set_setting(self, name: str, value: SettingValue) -> None:
         """Change a setting of the camera."""
         self._camera.set(name, value)
+
+    def let_go(self) -> None:
+        """Close a camera that has gone, so that it can be opened again."""
+        self._holder.let_go()
+
+    def reopen(self) -> None:
+        """Open and start a camera that had gone; the numbers of its frames go on."""
+        self._holder.connect()
+        form, shape = self._camera.frame_format, self._buffer.image_shape
+        if (form.width_px, form.height_px) != shape or form.dtype != self._buffer.dtype:
+            raise DriverError(
+                f"the camera has come back with frames of {form.width_px} x {form.height_px} px "
+                f"and {form.bits} bits, but the video buffer was made for others: set it up as "
+                "before, or start a new session"
+            )
+        self._first_number = self._next_number
+        self._camera.start()
 
     def close(self) -> None:
         """Stop and close the camera."""

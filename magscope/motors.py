@@ -11,6 +11,7 @@ from hal.errors import DeviceError, DriverError
 from hal.motor import FocusMotor, Motor
 from magscope.devices import DeviceHolder, DeviceSpec
 from magscope.hardware import HardwareManagerBase
+from magscope.link import GONE, Link
 from magscope.processes import LATER
 from magscope.runtime import current
 from magscope.utils import registerwithscript
@@ -38,6 +39,7 @@ class MotorManager(HardwareManagerBase):
         self._spec = spec
         self._holder = DeviceHolder(spec)
         self._motor: Motor
+        self._link = Link(spec.role, spec.reconnect, self.log)
         self._next_ns = 0
         self._waiting: list[tuple[int, str]] = []
         self.unit: str = getattr(spec.load(), "unit", "")
@@ -61,10 +63,11 @@ class MotorManager(HardwareManagerBase):
 
     def disconnect(self) -> None:
         """Stop the motor, unless the rig file says that it holds, and close it."""
+        self._link.conclude()
         if self._is_connected:
             self._is_connected = False
             try:
-                if self._spec.on_exit == "stop":
+                if self._spec.on_exit == "stop" and not self._link.is_down:
                     self._motor.stop()
                     current().note("device", f"{self.name} is stopped")
             finally:
@@ -72,12 +75,21 @@ class MotorManager(HardwareManagerBase):
 
     def seconds_to_next_loop(self) -> float:
         """Return when the position is to be written down next."""
+        if self._link.is_down:
+            return self._link.due_in_s
         return (self._next_ns - current().clock.monotonic_ns()) / NS_PER_S
 
     def do_main_loop(self) -> None:
         """Write the position down when it is time to."""
-        if current().clock.monotonic_ns() >= self._next_ns:
-            self.fetch()
+        if self._link.is_down:
+            self._look_for_motor()
+        elif current().clock.monotonic_ns() >= self._next_ns:
+            try:
+                self.fetch()
+            except GONE as error:
+                self._link.break_off(error)
+                self._holder.let_go()
+                self._arrive(f"{self.name} has gone")
 
     def fetch(self) -> None:
         """Write down where the motor is, and tell those who wait when it has arrived."""
@@ -96,6 +108,11 @@ class MotorManager(HardwareManagerBase):
         if not is_moving:
             self._arrive()
 
+    def _look_for_motor(self) -> None:
+        if self._link.look(self._holder.connect):
+            self._next_ns = 0
+            self._holder.report(self)
+
     def _arrive(self, problem: str = "") -> None:
         waiting, self._waiting = self._waiting, []
         for token, sender in waiting:
@@ -110,6 +127,7 @@ class MotorManager(HardwareManagerBase):
             position: The target, in nm or turns.
             speed: Largest speed in units a second, where the motor has such a setting.
         """
+        self._link.check()
         if speed is not None:
             self._motor.set(self._speed_setting(), speed)
         return self._start(self._within(position))
@@ -117,17 +135,20 @@ class MotorManager(HardwareManagerBase):
     @registerwithscript("move_motor_by")
     def move_motor_by(self, motor: str, distance: float) -> Any:
         """Move by a distance from the present target, in the motor's unit."""
+        self._link.check()
         return self._start(self._within(self._motor.target + distance))
 
     @registerwithscript("home_motor")
     def home_motor(self, motor: str) -> Any:
         """Search for the home position; done when the motor stands there."""
+        self._link.check()
         self._motor.home()
         return self._started()
 
     @registerwithscript("stop_motor")
     def stop_motor(self, motor: str) -> None:
         """Stop the motor where it is."""
+        self._link.check()
         self._motor.stop()
         self._arrive("the motor was stopped")
         self._next_ns = 0
@@ -135,11 +156,20 @@ class MotorManager(HardwareManagerBase):
     @registerwithscript("set_motor_setting")
     def set_motor_setting(self, motor: str, name: str, value: SettingValue) -> None:
         """Change a setting of the motor."""
+        self._link.check()
         self._motor.set(name, value)
         self._holder.report(self)
 
+    @registerwithscript("reconnect_motor")
+    def reconnect_motor(self, motor: str) -> None:
+        """Look now for a motor that has gone; does nothing while it is there."""
+        if self._link.is_down:
+            self._link.ask()
+            self._look_for_motor()
+
     def move_absolute(self, z: float) -> Any:
         """Move to a position; the name that focus motors have always had."""
+        self._link.check()
         return self._start(self._within(z))
 
     def _start(self, target: float) -> Any:

@@ -9,7 +9,7 @@ from magscope.beadlock import BeadLockManager
 from magscope.camera import CameraManager
 from magscope.devices import DeviceSpec
 from magscope.hardware import HardwareManagerBase
-from magscope.motors import motor_managers
+from magscope.motors import MotorManager, motor_managers
 from magscope.processes import ManagerProcessBase, SingletonMeta
 from magscope.recorder import RecordingManager
 from magscope.report import SessionReport, Snapshot
@@ -21,6 +21,7 @@ from magscope.settings import checked, load_settings
 from magscope.shutdown import Bounds
 from magscope.singletons import forget_singletons
 from magscope.trackers import load_tracker
+from magscope.utils import Message
 from magscope.videoprocessing import VideoProcessorManager
 from magscope.zlutsweep import ZLutManager
 
@@ -61,7 +62,7 @@ class MagScope(metaclass=SingletonMeta):
         self.is_hurried = False
         self._has_run = False
         self._added: list[ManagerProcessBase] = []
-        self._new_settings: deque[Mapping[str, Any]] = deque()
+        self._unsent: deque[Message] = deque()
         known = set(current().singletons())
         try:
             self._make_managers()
@@ -135,9 +136,7 @@ class MagScope(metaclass=SingletonMeta):
     @settings.setter
     def settings(self, settings: Mapping[str, Any]) -> None:
         self._settings = checked(settings)
-        if self._bell is not None:
-            self._new_settings.append(self._settings)
-            self._bell.ring()
+        self._send(Message(ManagerProcessBase, "set_settings", dict(self._settings)))
 
     @property
     def settings_path(self) -> Path | None:
@@ -191,7 +190,20 @@ class MagScope(metaclass=SingletonMeta):
                 runtime.end_session()
                 forget_singletons([self, *self.managers])
 
-    def pending(self) -> Iterator[Mapping[str, Any]]:
-        """Yield the settings that were assigned since the last call; for the router's loop."""
-        while self._new_settings:
-            yield self._new_settings.popleft()
+    def reconnect(self) -> None:
+        """Have every device that has gone looked for; from a callback or another thread."""
+        self._send(Message("CameraManager", "reconnect_camera"))
+        for manager in self._hardware:
+            if isinstance(manager, MotorManager):
+                self._send(Message(manager.name, "reconnect_motor", manager.name))
+
+    def _send(self, message: Message) -> None:
+        """Have a message sent, while the system runs."""
+        if self._bell is not None:
+            self._unsent.append(message)
+            self._bell.ring()
+
+    def pending(self) -> Iterator[Message]:
+        """Yield what is to be sent since the last call; for the router's loop."""
+        while self._unsent:
+            yield self._unsent.popleft()

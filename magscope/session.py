@@ -11,7 +11,7 @@ from magscope.assembly import assemble
 from magscope.channel import Channel
 from magscope.ledger import CAMERA, Ledger
 from magscope.playback import begin_capture
-from magscope.processes import ManagerProcessBase, left_when_told, signal_name
+from magscope.processes import left_when_told, signal_name
 from magscope.protocol import Envelope, Frame, Kind, MessageError, arguments, pack
 from magscope.recording.errors import RecordingError
 from magscope.report import LogLine, ProcessReport, SessionReport, Snapshot
@@ -92,8 +92,8 @@ class Session:
         for peer in self.peers:
             if peer.state != "gone" and (peer.manager in ready or peer.channel.is_broken):
                 self.look_after(peer)
-        for settings in self.scope.pending():
-            self.router.send(Message(ManagerProcessBase, "set_settings", dict(settings)))
+        for message in self.scope.pending():
+            self.router.send(message)
 
     def due(self) -> float:
         """Do what is due now, and return in how many seconds something is again."""

@@ -140,7 +140,7 @@ def operate(scope: Any, *, as_json: bool = False, console: "Console | None" = No
 
     console = console or Console(stderr=as_json, highlight=False, soft_wrap=False)
     view = LiveView(console) if _can_draw(console) else PlainLines(console)
-    scope.observe(_until_nobody_reads(view), REFRESH_S)
+    scope.observe(_until_nobody_reads(view, scope.reconnect), REFRESH_S)
     try:
         with view:
             scope.start()
@@ -156,11 +156,17 @@ def operate(scope: Any, *, as_json: bool = False, console: "Console | None" = No
     return 0 if report.is_clean else 1
 
 
-def _until_nobody_reads(view: "Callable[[Snapshot], None]") -> "Callable[[Snapshot], None]":
+def _until_nobody_reads(
+    view: "Callable[[Snapshot], None]", on_enter: "Callable[[], None]"
+) -> "Callable[[Snapshot], None]":
+    from magscope.cli.keyboard import enter_was_pressed  # noqa: PLC0415, RUF100
+
     gone = False
 
     def show(snapshot: "Snapshot") -> None:
         nonlocal gone
+        if enter_was_pressed():
+            on_enter()
         if gone:
             return
         try:

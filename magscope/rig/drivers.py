@@ -1,5 +1,6 @@
 """Whether a rig file's drivers exist, are of the right kind and have the options it gives them."""
 
+import contextlib
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -28,6 +29,7 @@ def driver_problems(document: Mapping[str, Any]) -> list[Problem]:
         options = entry.get("options", {})
         if isinstance(options, Mapping):
             found += _problems(key, entry["driver"], options, classes)
+            found += _reconnect_problems(key, entry)
     return found
 
 
@@ -63,6 +65,15 @@ def _problems(
             create(name, options)  # a constructor only stores its options, and checks them
         except DriverError as error:
             yield Problem((*key, "options"), f": {_reason(name, error)}")
+
+
+def _reconnect_problems(key: KeyPath, entry: Mapping[str, Any]) -> Iterable[Problem]:
+    if entry.get("reconnect", "never") == "never":
+        return
+    with contextlib.suppress(DriverError):  # which has been said
+        if not issubclass(load_driver(entry["driver"]), Device):
+            text = f" = {shown(entry['reconnect'])}: only drivers for `hal` can do that"
+            yield Problem((*key, "reconnect"), text)
 
 
 def _option_problems(key: KeyPath, driver: type, options: Mapping[str, Any]) -> Iterable[Problem]:

@@ -59,11 +59,14 @@ class CameraEntry(_Section):
         driver: A registered driver, or `package.module:Class`.
         options: Keywords of the driver's constructor.
         settings: Set on the open device, in this order.
+        reconnect: What is done when the device goes away: `"never"` ends the session, `"ask"` goes
+            on without it until somebody asks for it, `"auto"` looks for it again and again.
     """
 
     driver: str = Field(min_length=1)
     options: dict[str, Any] = {}
     settings: dict[str, bool | int | float | str] = {}
+    reconnect: Literal["never", "ask", "auto"] = "never"
 
 
 class MotorEntry(CameraEntry):

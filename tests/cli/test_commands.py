@@ -47,6 +47,9 @@ class FakeScope:
     def observe(self, callback, interval_s):
         self.callback, self.interval_s = callback, interval_s
 
+    def reconnect(self):
+        raise AssertionError("nobody has pressed Enter")
+
     def start(self):
         from tests_view_snapshot import SNAPSHOT
 

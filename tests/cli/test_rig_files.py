@@ -124,7 +124,7 @@ mode = "tracking"
         'rig.toml:4: settings."video processors n" = 0: must be at least 1',
         'rig.toml:5: settings."video procesors n": unknown key; did you mean \'video pro',
         "rig.toml:7: camera.driver = \"lab.camra\": no such driver; did you mean 'lab.camera'?",
-        "rig.toml:8: camera.exposure: unknown key; choose one of: driver, options, settings",
+        "rig.toml:8: camera.exposure: unknown key; choose one of: driver, options, reconnect",
         "rig.toml:10: motors.focus.driver = \"labdrivers:Nope\": module labdrivers has no 'Nope'",
         'rig.toml:11: motors.focus.clip = "yes": expected true or false',
         "rig.toml:13: beads.rois = [[0, 64, 0, 63]]: ROI 0 is [0, 64, 0, 63]: expected a square",
@@ -166,6 +166,12 @@ def test_options_of_a_manager_class_are_its_constructors_although_its_metaclass_
         ('motors.x = { driver = "labdrivers:Other" }', "Other is not a motor"),
         ('motors.x = { driver = "lab.broken" }', "has no 'Nothing'"),
         ('motors.x = { driver = "absent_module:X" }', "there is no module 'absent_module'"),
+        (
+            'motors.x = { driver = "labdrivers:OldMotor", options = { port = "a" }, '
+            'reconnect = "auto" }',
+            "only drivers for `hal` can do that",
+        ),
+        ('camera = { driver = "lab.camera", reconnect = "often" }', "reconnect"),
         ("motors.x = { clip = true }", "motors.x.driver: is missing"),
         ('motors."a b" = { driver = "labdrivers:Stage" }', "names begin with a letter"),
         ('camera = "x"', 'camera = "x": expected a table'),
