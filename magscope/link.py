@@ -18,7 +18,7 @@ class Link:
     """Whether a device is there, and what is done when it is not.
 
     Args:
-        role: What the device is called in the log.
+        role: what the device is called in the log.
         policy: `never` ends the session when the device has gone; `ask` goes on without it until
             somebody asks for it; `auto` also looks for it, at first after one second, and at longer
             and longer intervals up to ten.

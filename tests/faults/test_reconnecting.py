@@ -67,13 +67,15 @@ def test_a_motor_that_comes_back_obeys_again(rig_that, tmp_path):
     script = scripted(tmp_path, "'sleep', 4.5", "'move_motor', 'focus', 100.0, wait=True")
     outcome = run(rig_that(focus="auto"), FOCUS_GOES, for_s=6.0, script=script)
     assert outcome.report.is_clean, outcome.report
-    assert any("focus is there again" in line for line in outcome.report.warnings)
+    assert any("the motor is there again" in line for line in outcome.report.warnings)
 
 
 def test_a_motor_that_has_gone_refuses_what_it_is_told_and_says_why(rig_that, tmp_path):
     script = scripted(tmp_path, "'sleep', 1.8", "'move_motor', 'focus', 100.0, wait=True")
     outcome = run(rig_that(focus="auto"), FOCUS_GOES, for_s=3.0, script=script)
-    assert any("focus has gone, and was not found again yet" in e for e in outcome.report.errors)
+    assert any(
+        "the motor has gone, and was not found again yet" in e for e in outcome.report.errors
+    )
     assert ended(outcome)["focus"] == "clean"
 
 
@@ -85,7 +87,7 @@ def test_a_device_is_looked_for_when_somebody_asks(rig_that, tmp_path):
     outcome = run(rig, CAMERA_GOES, FOCUS_GOES, for_s=6.0, script=script)
     assert outcome.report.is_clean, outcome.report
     told = "\n".join(outcome.report.warnings)
-    for role in ("camera", "focus"):
+    for role in ("the camera", "the motor"):
         assert f"{role} has gone: " in told
         assert told.count(f"{role} is not there yet") == 1
         assert told.count(f"{role} is there again, after ") == 1
@@ -101,4 +103,4 @@ def test_nobody_looks_for_a_device_for_which_the_rig_file_says_nothing(rig_that)
 
 def test_s7_a_motor_that_is_away_at_the_end_is_named(rig_that):
     outcome = run(rig_that(focus="ask"), MotorDisconnect("focus", at_s=0.5), for_s=3.0)
-    assert "focus had gone, and was not found again" in outcome.report.errors[0]
+    assert "the motor had gone, and was not found again" in outcome.report.errors[0]

@@ -60,14 +60,14 @@ def test_a_motor_whose_controller_comes_back_is_found_and_obeys(live, spawn, pro
     def story(system):
         yield "all up", is_up
         getattr(fake, deed)()
-        yield "a word", lambda now: system.logged(f"{name} has gone: ")
+        yield "a word", lambda now: system.logged(f"the motor has gone: ")
         frames = system.now.frames.delivered
         yield "frames go on", lambda now: now.frames.delivered > frames + 20
         if deed == "kill":
             spawn(protocol, port=fake.port)
         else:
             fake.resume()
-        yield "it is found", lambda now: system.logged(f"{name} is there again, after ")
+        yield "it is found", lambda now: system.logged(f"the motor is there again, after ")
         system.send(name, "move_absolute", 321_000.0 if name == "magnet_height" else 321.0)
         yield "it obeys", lambda now: position(now, name) in (321_000.0, 321.0)
 
@@ -100,11 +100,11 @@ def test_a_motor_is_looked_for_when_the_program_asks(live, spawn):
     def story(system):
         yield "all up", is_up
         fake.kill()
-        yield "a word", lambda now: system.logged("magnet_height has gone: ")
+        yield "a word", lambda now: system.logged("the motor has gone: ")
         system.scope.reconnect()
-        yield "in vain", lambda now: system.logged("magnet_height is not there yet: ")
+        yield "in vain", lambda now: system.logged("the motor is not there yet: ")
         spawn("zaber", port=fake.port)
         system.scope.reconnect()
-        yield "it is found", lambda now: system.logged("magnet_height is there again, after ")
+        yield "it is found", lambda now: system.logged("the motor is there again, after ")
 
     assert live(rig_of("zaber", fake, "ask"), story).is_clean
