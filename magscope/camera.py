@@ -46,7 +46,7 @@ class CameraManager(ManagerProcessBase):
         self._nm_per_px = nm_per_px
         self._holder = DeviceHolder(spec)
         self._feed: Feed
-        self._link = Link("the camera", spec.reconnect, self.log)
+        self._link = Link("the camera", spec.reconnect, self)
         self._annotations: MatrixBuffer | None = None
         self._first_ns = 0
         self._last_stack = 0

@@ -5,6 +5,7 @@ from typing import Literal
 
 from hal.clock import NS_PER_S
 from hal.errors import DeviceError, DeviceTimeoutError, DisconnectedError, ProtocolError
+from magscope.processes import ManagerProcessBase
 from magscope.runtime import current
 
 Policy = Literal["never", "ask", "auto"]
@@ -18,17 +19,17 @@ class Link:
     """Whether a device is there, and what is done when it is not.
 
     Args:
-        role: what the device is called in the log.
+        role: What the device is called in the log.
         policy: `never` ends the session when the device has gone; `ask` goes on without it until
             somebody asks for it; `auto` also looks for it, at first after one second, and at longer
             and longer intervals up to ten.
-        log: Takes a level and a text.
+        manager: Whose device it is, which tells of it.
     """
 
-    def __init__(self, role: str, policy: Policy, log: Callable[[str, str], None]) -> None:
+    def __init__(self, role: str, policy: Policy, manager: ManagerProcessBase) -> None:
         self._role = role
         self._policy = policy
-        self._log = log
+        self._manager = manager
         self._down_ns: int | None = None
         self._next_ns: int | None = None
         self._pause_s = FIRST_TRY_S
@@ -55,7 +56,7 @@ class Link:
         if self._policy == "auto":
             self._next_ns = now_ns + int(self._pause_s * NS_PER_S)
         what = "it is looked for" if self._policy == "auto" else f"when it is back: {ASK}"
-        self._log("warning", f"{self._role} has gone: {error}; the rest goes on; {what}")
+        self._manager.log("warning", f"{self._role} has gone: {error}; the rest goes on; {what}")
 
     def ask(self) -> None:
         """Have the device looked for now."""
@@ -77,7 +78,7 @@ class Link:
             return False
         away_s = (current().clock.monotonic_ns() - self._down_ns) / NS_PER_S
         self._down_ns = self._next_ns = None
-        self._log("warning", f"{self._role} is there again, after {away_s:.1f} s")
+        self._manager.log("warning", f"{self._role} is there again, after {away_s:.1f} s")
         return True
 
     def _put_off(self, error: DeviceError) -> None:
@@ -87,12 +88,12 @@ class Link:
             self._pause_s = min(2 * self._pause_s, LAST_TRY_S)
             self._next_ns = current().clock.monotonic_ns() + int(self._pause_s * NS_PER_S)
             when = f"the next try is in {self._pause_s:g} s"
-        self._log("warning", f"{self._role} is not there yet: {error}; {when}")
+        self._manager.log("warning", f"{self._role} is not there yet: {error}; {when}")
 
     def conclude(self) -> None:
         """Say so if the session ends and the device is not there."""
         if self.is_down:
-            self._log("error", f"{self._role} had gone, and was not found again")
+            self._manager.log("error", f"{self._role} had gone, and was not found again")
 
     def check(self) -> None:
         """Raise a DisconnectedError if the device has gone."""

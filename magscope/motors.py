@@ -39,7 +39,7 @@ class MotorManager(HardwareManagerBase):
         self._spec = spec
         self._holder = DeviceHolder(spec)
         self._motor: Motor
-        self._link = Link("the motor", spec.reconnect, self.log)
+        self._link = Link("the motor", spec.reconnect, self)
         self._next_ns = 0
         self._waiting: list[tuple[int, str]] = []
         self.unit: str = getattr(spec.load(), "unit", "")

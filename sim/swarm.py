@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from sim.faults import KINDS, FaultPlan
+from sim.faults.instruments import DeviceFault
 from sim.faults.swarm import draw_faults, draw_storm
 from sim.scenes import Scene, Stage, draw_scene, draw_script
 from sim.world.plan import Action, Plan, Workload
@@ -28,6 +29,7 @@ _LENGTHS_S = (0.3, 0.3, 0.6, 1.0, 1.0, 2.0, 3.0, 4.0)
 _RECORDED_S = (0.3, 0.6, 1.0, 2.0)  # a batch on disk costs more than its frames
 _ROI = [0, 16, 0, 16]  # all that a frame has
 _AFTER_STORM_S = (1.0, 3.0, 3.5)  # who is left in the lurch by then is found
+_POLICIES = ("never", "auto", "ask")  # for a device that goes away
 _DRIVERS = {"focus": "sim.focus", "magnet_height": "sim.magnet-height"}
 
 
@@ -89,13 +91,19 @@ def draw(seed: int, strategy: str = "portfolio") -> Trial:
         actions, script, scene = (), "", Scene()
     if strategy == "happy":
         faults = FaultPlan()
+    start_method = "spawn" if bits.below(4) == 0 else "fork"
+    if any(isinstance(fault, DeviceFault) for fault in (*faults, *scene.faults)):
+        policy = _one_of(bits, _POLICIES)
+        rig = rig.replace("driver = ", f'reconnect = "{policy}"\ndriver = ')
+        if policy == "ask":
+            actions += _questions(bits, for_s, motors)
     workload = Workload(
         rig=rig,
         seed=seed,
         for_s=for_s,
         script=script,
         actions=(*actions, *scene.actions),
-        start_method="spawn" if bits.below(4) == 0 else "fork",
+        start_method=start_method,
         records=records,
     )
     return Trial(seed, workload, FaultPlan((*faults, *scene.faults)), schedule)
@@ -246,6 +254,17 @@ def _order(bits: Bits, at_s: float, who: str) -> Action:
     motor = _one_of(bits, ("focus", "focus", "magnet_height"))
     meth, *args = _one_of(bits, _ORDERS)
     return Action(at_s, who, "send", motor, meth, (motor, *args))
+
+
+def _questions(bits: Bits, for_s: float, motors: Sequence[str]) -> tuple[Action, ...]:
+    """Return requests to look for devices that have gone."""
+    at_s = [round(bits.below(1000) / 1000 * for_s, 3) for _ in range(2)]
+    camera = (Action(s, "Probe-1", "send", "CameraManager", "reconnect_camera") for s in at_s)
+    if not motors:
+        return tuple(camera)
+    asked = [_one_of(bits, motors) for _ in at_s]
+    each = zip(at_s, asked, strict=True)
+    return (*camera, *(Action(s, "Probe-1", "send", m, "reconnect_motor", (m,)) for s, m in each))
 
 
 def _settings(bits: Bits, at_s: float, who: str) -> Action:

@@ -61,6 +61,7 @@ ALL_STATES: frozenset[str] = frozenset(
         "a worker is killed by its manager",
         "two workers have a task at once",
         "the device has lost frames",
+        "a device that had gone is found again",
         "the disk is full while a batch is written",
     }
 )
@@ -75,7 +76,7 @@ class Sometimes(PoolWatch):
         {
             "note.flag", "note.stack", "note.state", "note.message", "note.undelivered",
             "process.end", "process.terminate", "process.kill", "memory.set", "value.get",
-            "fault.disk-full", "pipe.write", "interrupt",
+            "fault.disk-full", "pipe.write", "interrupt", "note.device",
         }
     )  # fmt: skip
     sees = MESSAGES | WORK | NEWS
@@ -84,6 +85,7 @@ class Sometimes(PoolWatch):
         super().__init__(world)
         self._phase: dict[str, str] = {}
         self._asked: list[int] = []
+        self._opened: set[str] = set()
         self._counts: dict[tuple[str, str], int] = {}
         self._looks: dict[str, Callable[[Step], None]] = {
             "note.flag": self._note_flag,
@@ -98,6 +100,7 @@ class Sometimes(PoolWatch):
             "value.get": self._value_get,
             "fault.disk-full": self._fault_disk_full,
             "pipe.write": self._pipe_write,
+            "note.device": self._note_device,
             "interrupt": self._asks,
         }
 
@@ -230,6 +233,12 @@ class Sometimes(PoolWatch):
     def _pipe_write(self, step: Step) -> None:
         if step.process.startswith(WORKER) and self._phase.get(step.process) == "finished":
             self._phase[step.process] = "answering"
+
+    def _note_device(self, step: Step) -> None:
+        if step.detail.endswith("is open"):
+            if step.process in self._opened:
+                self.reach("a device that had gone is found again")
+            self._opened.add(step.process)
 
     def _fault_disk_full(self, step: Step) -> None:
         if step.object == RECORDER:

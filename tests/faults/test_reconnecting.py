@@ -40,6 +40,7 @@ def test_b1_a_camera_that_comes_back_is_found_and_its_frames_go_on(rig_that):
     assert "the rest goes on; it is looked for" in gone
     assert "camera is not there yet" in not_yet
     assert "camera is there again, after 3.0 s" in there
+    assert "a device that had gone is found again" in outcome.reached
     account = outcome.account
     assert account.delivered == pytest.approx(33 + 250, abs=10)
     assert account.device_lost == 0

@@ -60,14 +60,14 @@ def test_a_motor_whose_controller_comes_back_is_found_and_obeys(live, spawn, pro
     def story(system):
         yield "all up", is_up
         getattr(fake, deed)()
-        yield "a word", lambda now: system.logged(f"the motor has gone: ")
+        yield "a word", lambda now: system.logged("the motor has gone: ")
         frames = system.now.frames.delivered
         yield "frames go on", lambda now: now.frames.delivered > frames + 20
         if deed == "kill":
             spawn(protocol, port=fake.port)
         else:
             fake.resume()
-        yield "it is found", lambda now: system.logged(f"the motor is there again, after ")
+        yield "it is found", lambda now: system.logged("the motor is there again, after ")
         system.send(name, "move_absolute", 321_000.0 if name == "magnet_height" else 321.0)
         yield "it obeys", lambda now: position(now, name) in (321_000.0, 321.0)
 
