@@ -3,9 +3,11 @@
 from contextlib import ExitStack
 
 import pytest
-from systemtools import not_clean, small_rig
+from systemtools import built, not_clean, small_rig
 
 from hal.testing.fakes import FakeProcess
+from magscope.rig import load_rig
+from magscope.scope import MagScope
 
 MOTORS = {
     "zaber": """
@@ -108,3 +110,27 @@ def test_a_motor_is_looked_for_when_the_program_asks(live, spawn):
         yield "it is found", lambda now: system.logged("the motor is there again, after ")
 
     assert live(rig_of("zaber", fake, "ask"), story).is_clean
+
+
+def test_a_motor_that_went_away_does_so_again_when_its_capture_is_played_back(
+    live, spawn, tmp_path
+):
+    fake = spawn("zaber")
+
+    def at_the_rig(system):
+        yield "all up", is_up
+        fake.kill()
+        yield "a word", lambda now: system.logged("the motor has gone: ")
+        spawn("zaber", port=fake.port)
+        yield "it is found", lambda now: system.logged("the motor is there again, after ")
+
+    def at_the_desk(system):
+        yield "it is found", lambda now: system.logged("the motor is there again, after ")
+
+    scope = built(rig_of("zaber", fake, "auto"), tmp_path)
+    scope.capture_dir = tmp_path / "captured"
+    assert live(scope, at_the_rig).is_clean
+    replayed = MagScope(rig=load_rig(tmp_path / "captured" / "rig.toml"))
+    report = live(replayed, at_the_desk)
+    assert report.is_clean, report.errors
+    assert "Connection has been closed" in report.warnings[0]
