@@ -1,6 +1,6 @@
 """Cameras that speak GenICam, through the GenTL producer of their maker."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -24,6 +24,7 @@ from hal.errors import (
 )
 
 _COMMAND_S = 5.0
+FeatureTable = Mapping[str, SettingValue]
 
 
 class GenicamCamera(Camera):
@@ -38,7 +39,8 @@ class GenicamCamera(Camera):
         serial: The camera's serial number, where there are several.
         device: Its id, user-defined name or model, where there are several.
         features: Values by the names of GenICam, written in this order when the camera is opened,
-            each read back. True for a command executes it.
+            each read back. True for a command executes it. Several such tables where a name is
+            needed twice, as that of a selector.
         pixel_format: GenICam's name for it: Mono8 to Mono16, Mono10p, Mono12p, Mono10Packed or
             Mono12Packed. If None, as the device has it if that is one of these, else the first of
             these that it can send.
@@ -55,7 +57,7 @@ class GenicamCamera(Camera):
         producer: str | None = None,
         serial: str | int | None = None,
         device: str | None = None,
-        features: Mapping[str, SettingValue] | None = None,
+        features: FeatureTable | Sequence[FeatureTable] | None = None,
         pixel_format: str | None = None,
         width_px: int | None = None,
         height_px: int | None = None,
@@ -69,7 +71,8 @@ class GenicamCamera(Camera):
         self._producer = producer
         self._serial = None if serial is None else str(serial)
         self._name = device
-        self._wanted = dict(features or {})
+        tables = [features] if isinstance(features, Mapping) else features or []
+        self._wanted = [(name, value) for table in tables for name, value in table.items()]
         self._wanted_format = pixel_format
         self._size_px = (width_px, height_px)
         self._timeout_s = timeout_s
@@ -113,7 +116,8 @@ class GenicamCamera(Camera):
         self._device = open_device(paths, self._serial, self._name)
         try:
             features = self._device.features
-            self._settings = Settings(features, self._wanted, self.context.clock, self._patience_s)
+            listed = [name for name, _ in self._wanted]
+            self._settings = Settings(features, listed, self.context.clock, self._patience_s)
             set_up(self._settings, self._wanted, self._wanted_format, self._size_px)
             self._read_format()
             self._stream = Stream(self._device.module, self.queue_frames)

@@ -77,6 +77,7 @@ def kind_of(error: Exception) -> type[DeviceError]:
 
 
 def in_words(error: Exception) -> str:
-    """Return what an exception says, in one line, without the place in the library's source."""
-    text = " ".join(str(error).split()).partition(" : ")[0].rstrip(". ")
+    """Return what an exception says, in one line, without what every one says."""
+    text = " ".join(str(error).split()).removeprefix("GenTL exception: ")
+    text = text.replace(" (Message from the source: )", "").partition(" : ")[0].rstrip(". ")
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,5 +1,6 @@
 """GenTL producers: where they are, and the devices that each of them offers."""
 
+import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -41,6 +42,7 @@ class Producer:
     @classmethod
     def load(cls, path: Path) -> "Producer":
         """Load a producer from its file; raises a DriverError if it is none."""
+        _look_at(path)
         library = gentl.GenTLProducer.create_producer()
         try:
             library.open(str(path))
@@ -49,10 +51,7 @@ class Producer:
         except GENICAM_ERRORS as error:
             with suppress(*GENICAM_ERRORS):
                 library.close()
-            raise DriverError(
-                f"producer {path} can not be loaded; is it a GenTL producer for this kind of "
-                f"machine, and is all installed that it needs? {in_words(error)}"
-            ) from error
+            raise _refused(path, in_words(error)) from error
         return cls(path, library, system)
 
     def devices(self) -> Iterator["Offer"]:
@@ -105,6 +104,23 @@ class Offer:
             f"{self.fact('vendor')} {self.fact('model')}, serial = {self.fact('serial_number')!r}, "
             f"device = {self.fact('id_')!r}"
         )
+
+
+def _look_at(path: Path) -> None:
+    """Refuse a file that is no producer, of which the library would not survive the loading."""
+    try:
+        found = hasattr(ctypes.CDLL(str(path)), "GCInitLib")
+    except OSError as error:
+        raise _refused(path, str(error)) from error
+    if not found:
+        raise _refused(path, "it is a library without GenTL's GCInitLib")
+
+
+def _refused(path: Path, why: str) -> DriverError:
+    return DriverError(
+        f"producer {path} can not be loaded; is it a GenTL producer for this kind of machine, and "
+        f"is all installed that it needs? {why}"
+    )
 
 
 # A producer can be loaded only once in a process, however many cameras use it.

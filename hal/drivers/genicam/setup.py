@@ -1,6 +1,6 @@
 """What a camera is told once it is open, before it is used."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from hal.device import SettingValue
 from hal.drivers.genicam.features import Features
@@ -14,7 +14,7 @@ _INTENSITY = "Intensity"
 
 def set_up(
     settings: Settings,
-    features: Mapping[str, SettingValue],
+    features: Sequence[tuple[str, SettingValue]],
     pixel_format: str | None,
     size_px: tuple[int | None, int | None],
 ) -> None:
@@ -22,7 +22,7 @@ def set_up(
 
     Args:
         settings: Its settings.
-        features: Values of features, written in this order.
+        features: Names of features and their values, written in this order.
         pixel_format: Of the frames, or None for one that the driver can read.
         size_px: Width and height, each None to leave it.
 
@@ -33,7 +33,7 @@ def set_up(
         DeviceError: It does not answer.
     """
     _send_only_intensity(settings.features)
-    for name, value in features.items():
+    for name, value in features:
         try:
             settings.write(name, value)
         except SettingError as error:
