@@ -40,7 +40,16 @@ def _command(name: str) -> str:
 
 FORMATS = {"Mono12p": 17563719, "Mono12": 17825797, "Mono8": 17301505, "BayerRG8": 17301513}
 _FEATURES = [
-    _integer("Width", 1280, 64, 1280, 16),
+    _node(
+        "Integer",
+        "Width",
+        "<Value>1280</Value><Min>64</Min><pMax>WidthMax</pMax><Inc>16</Inc>",
+    ),
+    _node(
+        "IntSwissKnife",
+        "WidthMax",
+        '<pVariable Name="X">OffsetX</pVariable><Formula>1280 - X</Formula>',
+    ),
     _integer("Height", 1024, 2, 1024, 2),
     _integer("OffsetX", 0, 0, 1216, 16),
     _integer("OffsetY", 0, 0, 1022, 2),

@@ -1,4 +1,5 @@
 import multiprocessing
+import os
 import shutil
 import sys
 from itertools import pairwise
@@ -77,15 +78,29 @@ def test_frames_have_the_size_of_the_options_and_are_not_black():
         assert out.std() > 0
 
 
-def test_of_several_components_only_the_intensity_is_sent_and_its_format_is_chosen():
+def test_of_several_components_only_the_intensity_is_sent_and_its_format_is_chosen(monkeypatch):
+    def open_as_left_by_another_program(*which):
+        opened = device.open_device(*which)
+        opened.features.write("ComponentSelector", "Range")
+        opened.features.write("ComponentEnable", True)
+        return opened
+
+    monkeypatch.setattr(camera, "open_device", open_as_left_by_another_program)
     with GenicamCamera(**RED) as red:
         assert red.get("ComponentSelector") == "Intensity"
         assert red.get("pixel_format") == "Mono8"
+        red.start()
+        next_frame(red)
+        red.stop()
+        red._device.features.write("ComponentSelector", "Range")
+        assert red.get("ComponentEnable") is False
+
+
+def test_a_component_that_is_not_grey_can_not_be_selected():
+    with GenicamCamera(**RED) as red:
         with pytest.raises(SettingError, match="Coord3D_ABC32f_Planar; grey is needed"):
             red.set("ComponentSelector", "Range")
         assert red.get("ComponentSelector") == "Intensity"
-        red._device.features.write("ComponentSelector", "Range")
-        assert red.get("ComponentEnable") is False
 
 
 @pytest.mark.parametrize("name", ["VikyTL_DEV_green", "Machine Vision Games Ltd. Viky"])
@@ -130,13 +145,14 @@ def test_without_the_option_the_folders_of_the_variable_are_searched(tmp_path, m
     (tmp_path / "a" / "broken.cti").write_bytes(b"not a library")
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "maker.cti").symlink_to(EMULATOR_PATH)
-    monkeypatch.setenv(PATH_VARIABLE, f"{tmp_path / 'a'}:{tmp_path / 'b'}")
+    monkeypatch.setenv(PATH_VARIABLE, os.pathsep.join(str(tmp_path / each) for each in "ab"))
     with GenicamCamera(**RED | {"producer": None}) as red:
         assert red.identity.serial == "0"
 
 
 @pytest.mark.parametrize(
-    ("folders", "words"), [(None, "nothing, as it is not set"), ("/no/a:/no/b", "/no/a, /no/b")]
+    ("folders", "words"),
+    [(None, "nothing, as it is not set"), (f"/no/a{os.pathsep}/no/b", "/no/a, /no/b")],
 )
 def test_where_no_producer_is_found_what_was_searched_is_said(monkeypatch, folders, words):
     monkeypatch.delenv(PATH_VARIABLE, raising=False)
@@ -306,8 +322,9 @@ def test_a_pixel_format_that_can_not_be_read_is_put_back():
 def test_frames_that_were_not_fetched_in_time_are_a_gap_in_the_numbers():
     with GenicamCamera(**RED) as red:
         red.start()
-        first = [next_frame(red).frame_number for _ in range(4)][-1]
-        wait_until(lambda: red._stream.n_waiting == red.queue_frames - 1)
+        wait_until(lambda: next_frame(red) and 150 < red._run.framerate_hz < 250)
+        first = next_frame(red).frame_number
+        wait_until(lambda: red._stream.n_waiting >= red.queue_frames - 1)
         assert red.ready_in_s() == 0.0
         MachineClock().sleep_s(0.1)
         infos = [next_frame(red) for _ in range(12)]
@@ -471,7 +488,7 @@ def test_the_usual_settings_are_listed_with_units_and_the_first_grey_format_is_c
         "exposure_us": ("us", 10.0, 1e6),
         "framerate_hz": ("Hz", 1.0, 500.0),
         "gain": ("dB", 0.0, 24.0),
-        "width_px": ("px", 64.0, 1280.0),
+        "width_px": ("px", 64.0, 672.0),
         "height_px": ("px", 2.0, 1024.0),
         "offset_x_px": ("px", 0.0, 1216.0),
         "offset_y_px": ("px", 0.0, 1022.0),
@@ -487,23 +504,37 @@ def test_the_usual_settings_are_listed_with_units_and_the_first_grey_format_is_c
 def test_a_region_lies_in_the_middle_of_the_sensor_on_its_steps(fake):
     its = fake(width_px=640, height_px=512)
     assert (its.get("offset_x_px"), its.get("offset_y_px")) == (320, 256)
+    its = fake(width_px=1024, features={"OffsetX": 640})  # which leaves only 640
+    assert (its.get("offset_x_px"), its.get("width_px")) == (128, 1024)
     its = fake(width_px=624, height_px=514)
     assert (its.get("offset_x_px"), its.get("offset_y_px")) == (320, 254)
 
 
 def test_a_value_between_steps_is_refused_with_the_steps(fake):
     its = fake()
-    with pytest.raises(SettingError, match=r"Width to 65 .from 64 to 1280 in steps of 16"):
+    with pytest.raises(SettingError, match=r"Width to 65 .from 64 to 672 in steps of 16"):
         its.set("width_px", 65)
     assert its.get("width_px") == 64
 
 
-def test_the_frame_rate_is_enabled_when_it_is_set_and_not_when_it_is_refused(fake):
+def test_the_frame_rate_is_enabled_when_it_is_set_and_not_when_it_is_refused(fake, monkeypatch):
     its = fake()
     assert its.get("AcquisitionFrameRateEnable") is False
     with pytest.raises(SettingError, match="between 1 and 500"):
         its.set("framerate_hz", 1000)
     assert its.get("AcquisitionFrameRateEnable") is False
+    write = its._device.features.write
+
+    def refuse(name, value):
+        if name == "AcquisitionFrameRate":
+            raise SettingError("not now")
+        return write(name, value)
+
+    monkeypatch.setattr(its._device.features, "write", refuse)
+    with pytest.raises(SettingError, match="not now"):
+        its.set("framerate_hz", 250)
+    assert its.get("AcquisitionFrameRateEnable") is False
+    monkeypatch.undo()
     assert its.set("framerate_hz", 250) == 250
     assert its.get("AcquisitionFrameRateEnable") is True
 
@@ -563,7 +594,7 @@ def test_ids_that_say_nothing_of_losses_are_told_once(fake):
 def test_a_buffer_that_is_not_whole_is_lost_never_handed_on_and_given_back(fake):
     its = fake()
     its.start()
-    whole, cut = grey(3, frame_id=11), grey(9, frame_id=10, is_whole=False)
+    whole, cut = grey(3, frame_id=11), grey(9, frame_id=10, is_whole=False, height=1, width=64)
     short = grey(9, frame_id=12, size_filled=127)
     its._stream.full.extend([cut, whole, short])
     out = np.full((2, 64), 171, np.uint8)
@@ -792,6 +823,16 @@ def test_without_a_clock_of_the_device_frames_fetched_together_lie_apart():
     truth = 10**18 + np.arange(len(stamps)) * period_ns
     assert np.abs(np.array(stamps) - truth)[16:].max() <= 2 * MS
     assert timeline.framerate_hz == pytest.approx(200)
+
+
+def test_without_a_clock_of_the_device_a_frame_lies_between_two_looks():
+    timeline = Timeline()
+    for k in range(5):
+        timeline.place(10**18 + 10 * k * MS, None, 1, not_before_ns=0)
+    looked_ns, came_ns = 10**18 + 500 * MS, 10**18 + 501 * MS
+    assert timeline.place(came_ns, None, 1, not_before_ns=looked_ns) == looked_ns
+    early_ns = came_ns + 2 * MS
+    assert timeline.place(early_ns, None, 1, not_before_ns=came_ns) == early_ns
 
 
 def test_a_clock_of_the_device_that_is_set_back_begins_anew():

@@ -1,4 +1,8 @@
-"""A device's data stream: the buffers that it fills, and those that are full."""
+"""A device's data stream: the buffers that it fills, and those that are full.
+
+GenTL itself is asked, not the acquirer of `harvesters`, which waits for at least a millisecond
+where there is no frame, hides those that are not whole, and takes Ctrl-C from the process.
+"""
 
 from contextlib import suppress
 from typing import Any
