@@ -18,6 +18,10 @@ from hal.errors import DeviceError, DeviceTimeoutError
 _LONGEST_WAIT_S = 0.002
 _SHORTEST_WAIT_S = 0.0002
 _LOCK = "TLParamsLocked"
+_INCOMPLETE = (
+    "a frame came incomplete; such frames count as lost: look at cables, at the packet size, and "
+    "at the buffers of the network card"
+)
 
 
 class Run:
@@ -46,17 +50,12 @@ class Run:
         self._frames = Frames(pixel_format, wraps_ids=device.wraps_ids, ticks_hz=device.ticks_hz)
         self._heard_ns = 0
         self._empty_ns = 0
-        self._was_odd = False
+        self._told: set[str] = set()
 
     @property
     def framerate_hz(self) -> float:
         """Frames a second as they came; 0 before there were two."""
         return self._frames.timeline.framerate_hz
-
-    @property
-    def n_incomplete(self) -> int:
-        """How many frames were lost as they were not whole."""
-        return self._frames.n_incomplete
 
     def begin(self) -> None:
         """Let the device send frames.
@@ -133,10 +132,17 @@ class Run:
                 not_before_ns=self._empty_ns,
                 is_newest=not self._stream.n_waiting,
             )
-        if self._frames.oddity and not self._was_odd:
-            self._was_odd = True
-            self._context.warn(f"lost frames can not be counted: {self._frames.oddity}")
+        if self._frames.oddity:
+            self._tell("odd", f"lost frames can not be counted: {self._frames.oddity}")
+        if self._frames.n_incomplete:
+            self._tell("incomplete", _INCOMPLETE)
         return info
+
+    def _tell(self, topic: str, text: str) -> None:
+        """Warn of something once."""
+        if topic not in self._told:
+            self._told.add(topic)
+            self._context.warn(text)
 
     def _listen(self) -> None:
         """Raise if the camera has been silent for too long: it is gone, or it hangs."""
