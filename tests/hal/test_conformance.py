@@ -36,10 +36,19 @@ DEMO_CAMERA = {
     "buffer_mb": 4,
     "properties": {"AsyncPropertyDelayMS": 0},  # else closing waits for 2 s
 }
+VIKY = {
+    "producer": "viky",
+    "serial": "0",
+    "width_px": 160,
+    "height_px": 120,
+    "buffers": 8,
+    "features": {"AcquisitionFrameRate": 150},
+}
 CAMERAS = [
     Case("sim.bead-camera"),
     Case("replay", options=lambda stack: {"path": stack}),
     Case("replay", captured="sim.bead-camera"),
+    Case("genicam", True, lambda _: VIKY),
     Case("micromanager.camera", True, lambda _: DEMO_CAMERA),
     Case("custom_camera:MyCamera"),
 ]

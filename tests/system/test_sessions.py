@@ -93,6 +93,14 @@ def test_an_idle_system_uses_next_to_no_cpu(live):
     assert {name: used for name, used in spent.items() if used > 0.1} == {}
 
 
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_the_emulated_genicam_camera_shows_frames(magscope_run, method):
+    how = ("--for", 1, "--json", "--start-method", method)
+    ended = magscope_run(EXAMPLES / "genicam.toml", *how).end()
+    assert ended.code == 0, ended.errors
+    assert ended.report["frames"]["delivered"] > 0
+
+
 def test_micro_manager_s_demonstration_camera_shows_frames(magscope_run):
     ended = magscope_run(EXAMPLES / "micromanager.toml", "--for", 1, "--json").end()
     assert ended.code == 0, ended.errors
