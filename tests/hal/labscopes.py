@@ -211,9 +211,13 @@ class LabAxis(microscope.abc.StageAxis):
         self.may_arrive = threading.Event()
         self.may_arrive.set()
         self.has_begun = threading.Event()
-        self.refuses = None
+        self.refuses, self.asked = None, 0
 
-    position = property(lambda self: self.at)
+    @property
+    def position(self):
+        self.asked += 1
+        return self.at
+
     limits = property(lambda self: self.ends)
 
     def move_to(self, pos):
@@ -253,6 +257,7 @@ class Unhurried(LabAxis):
     def move_to(self, pos):
         self.moves.append(pos)
         self.goal = pos
+        self.has_begun.set()
 
 
 class LabStage(microscope.abc.Stage):

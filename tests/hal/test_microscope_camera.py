@@ -147,6 +147,13 @@ def test_a_thread_that_ends_without_a_word_is_told_and_begins_again_at_start(ope
     assert frame(camera)[0].frame_number == 0
 
 
+def test_a_thread_that_somebody_else_ends_is_told_too(opened):
+    camera = opened(timeout_s=30.0)
+    camera.start()
+    camera._device._fetch_thread_run = False
+    assert "has ended by itself (without a word)" in str(error_of(camera))
+
+
 def test_an_error_in_what_the_library_does_with_frames_is_told_though_it_only_logs_it(opened):
     camera = opened("ProcessingFails", timeout_s=30.0)
     camera.start()
@@ -290,10 +297,11 @@ def test_region_and_binning_are_written_and_read_back(make):
     assert tuple(camera._device.get_roi()) == (2, 2, 4, 4)
     assert tuple(camera._device.get_binning()) == (2, 1)
     camera.close()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(labscopes.LabCamera, "_set_roi", lambda self, roi: False)
-        with pytest.raises(OptionError, match="the camera has ROI"):
-            camera.open()
+    for take in (lambda self, roi: None, lambda self, roi: setattr(self, "region", roi) or False):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(labscopes.LabCamera, "_set_roi", take)
+            with pytest.raises(OptionError, match="the camera has ROI"):
+                camera.open()
 
 
 def test_settings_are_described_in_our_terms(opened):

@@ -86,7 +86,9 @@ def test_a_movement_is_made_in_steps_and_stopped_after_the_one_under_way(opened)
     motor.move_to(900e3)
     assert axis.has_begun.wait(10)
     assert motor.is_moving
-    assert motor.read_position() == 500e3  # the axis is not asked while it moves
+    asked = axis.asked
+    assert motor.read_position() == 500e3
+    assert axis.asked == asked  # many would answer only when they have arrived
     axis.has_begun.clear()
     axis.may_arrive.set()
     assert axis.has_begun.wait(10)
@@ -114,11 +116,13 @@ def test_a_stage_that_returns_at_once_is_watched_and_stopped_where_it_is(opened)
     motor = opened("Unhurried", resolution_nm=100)
     motor.move_to(520e3)
     assert settled(motor) == 520e3
-    motor._device.moves.clear()
+    motor._device.has_begun.clear()
     motor.move_to(900e3)
+    assert motor._device.has_begun.wait(10)
     motor.stop()
     motor.stop()
     assert motor.read_position() < 800e3
+    assert motor._device.moves[-1] < 800.0  # it was sent to where it is
     assert not motor.is_moving
 
 
