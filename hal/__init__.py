@@ -8,6 +8,7 @@ from hal.clock import Clock, MachineClock
 from hal.device import Device, DeviceContext, Identity, Setting
 from hal.motor import Axis, FocusMotor, LinearMotor, Motor, RotaryMotor
 from hal.record import SharedRecord
+from hal.support import Support
 
 __all__ = [
     "Axis",
@@ -25,4 +26,5 @@ __all__ = [
     "RotaryMotor",
     "Setting",
     "SharedRecord",
+    "Support",
 ]

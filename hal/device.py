@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 
 from hal.clock import Clock, MachineClock
 from hal.errors import SettingError, UnsupportedError
+from hal.support import Support
 
 SettingValue = int | float | bool | str
 
@@ -145,9 +146,12 @@ class Device(ABC):
             devices of its session; see `DeviceContext.shared`.
         has_own_time: Whether it goes on by itself, as a machine does. A device of software alone,
             which knows no time but its context's clock, says False: nobody has to wait for it.
+        support: The devices that it is for, what it needs, and what it was tried on; a driver
+            that comes with this project says so.
         context: Set before `open` by whoever builds the device.
     """
 
+    support: ClassVar[Support | None] = None
     shared_memory: ClassVar[Mapping[str, int]] = {}
     has_own_time: ClassVar[bool] = True
     context: DeviceContext = DeviceContext()

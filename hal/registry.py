@@ -1,4 +1,9 @@
-"""Drivers by name: entry points of the group `magscope.drivers`, or `package.module:Class`."""
+"""Drivers by name: entry points of the group `magscope.drivers`, or `package.module:Class`.
+
+A class that was written for another library of devices is made a driver by an adapter: an entry
+point of the group `magscope.adapters`, whose name is the class that such devices derive from, as
+`microscope.abc.Camera`, and which is called with the device's class and the driver's name.
+"""
 
 import importlib
 import inspect
@@ -12,8 +17,10 @@ from typing import Any
 
 from hal.device import Device, DeviceContext
 from hal.errors import DriverError, MissingExtraError, OptionError, UnknownDriverError
+from hal.support import Support
 
 GROUP = "magscope.drivers"
+ADAPTERS = "magscope.adapters"
 DISTRIBUTION = "magscope-rig"
 
 
@@ -27,6 +34,7 @@ class DriverEntry:
         problem: Why it can not be used; empty when it can.
         summary: The first line of its docstring.
         kind: `camera`, `motor`, `device`, or empty when it can not be loaded.
+        support: What its class says that it is for, needs and was tried on; None if it does not.
     """
 
     name: str
@@ -34,6 +42,7 @@ class DriverEntry:
     problem: str = ""
     summary: str = ""
     kind: str = ""
+    support: Support | None = None
 
 
 def available_drivers() -> list[DriverEntry]:
@@ -46,7 +55,8 @@ def available_drivers() -> list[DriverEntry]:
             listed.append(DriverEntry(name, target.value, problem=str(error)))
         else:
             summary = (inspect.getdoc(driver) or "").partition("\n")[0]
-            listed.append(DriverEntry(name, target.value, summary=summary, kind=_kind(driver)))
+            support = getattr(driver, "support", None)
+            listed.append(DriverEntry(name, target.value, "", summary, _kind(driver), support))
     return listed
 
 
@@ -84,7 +94,7 @@ def load_driver(name: str) -> type[Device]:
         raise DriverError(f"driver {name!r} fails to import: {_in_a_line(error)}") from error
     if not isinstance(driver, type):
         raise DriverError(f"driver {name!r}: {target} is not a class")
-    return driver
+    return _adapted(driver, name)
 
 
 def create(
@@ -159,6 +169,25 @@ def _entry_points_on(group: str, _path: tuple[str, ...]) -> tuple[EntryPoint, ..
 @cache
 def _by_name(_path: tuple[str, ...]) -> Mapping[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points_of(GROUP)}
+
+
+def _adapted(driver: type, name: str) -> type:
+    """Return a class as a driver: what the adapter for one of its bases makes of it, or itself."""
+    if issubclass(driver, Device):
+        return driver
+    adapters = {entry.name: entry for entry in entry_points_of(ADAPTERS)}
+    for base in driver.__mro__:  # told by name: nothing is imported for a class that is no such one
+        entry = adapters.get(f"{base.__module__}.{base.__qualname__}")
+        if entry is None:
+            continue
+        try:
+            adapted: type = entry.load()(driver, name)
+        except Exception as error:  # a third party's adapter may fail in any way
+            raise DriverError(
+                f"driver {name!r}: the adapter {entry.value} fails: {_in_a_line(error)}"
+            ) from error
+        return adapted
+    return driver
 
 
 def _missing(

@@ -11,11 +11,19 @@ EXAMPLE = "Example: magscope drivers --json"
 
 def drivers(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_table: Annotated[
+        bool,
+        typer.Option("--table", help="Print in markdown what each is for and was tried on."),
+    ] = False,
 ) -> None:
     """List the drivers that a rig file can name, and why one can not be used."""
     from hal.registry import available_drivers  # noqa: PLC0415, RUF100
+    from hal.support import table as support_table  # noqa: PLC0415, RUF100
 
     entries = available_drivers()
+    if as_table:
+        typer.echo(support_table({entry.name: entry.support for entry in entries}), nl=False)
+        return
     if as_json:
         typer.echo(json.dumps({"drivers": [asdict(entry) for entry in entries]}, indent=2))
         return

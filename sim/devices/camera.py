@@ -8,6 +8,7 @@ from hal.camera import Camera, FrameFormat, FrameInfo
 from hal.clock import NS_PER_S
 from hal.device import Identity, Setting, SettingValue
 from hal.errors import DisconnectedError, OptionError, SettingError
+from hal.support import Support
 from sim import bench
 from sim.optics import BeadPainter, load_profile_table
 from sim.randomness import bit_stream, fill_with_noise
@@ -53,6 +54,7 @@ class BeadCamera(Camera):
     shared_memory = bench.SHARED_MEMORY
     has_own_time = False
     driver: ClassVar[str] = "sim.bead-camera"
+    support = Support("tethered and stuck beads, with the truth beside each frame", "no device")
     annotation_name = "truth"
     annotation_columns: tuple[str, ...] = (
         "bead_id",

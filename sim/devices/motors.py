@@ -6,6 +6,7 @@ from typing import ClassVar
 from hal.device import Identity, Setting, SettingValue
 from hal.errors import DisconnectedError, OptionError, UnsupportedError
 from hal.motor import Axis, FocusMotor, LinearMotor, Motor, RotaryMotor
+from hal.support import Support
 from sim import bench
 from sim.motion import Motion, at_rest, halt, move
 
@@ -29,6 +30,7 @@ class BenchMotor(Motor):
     """
 
     shared_memory = bench.SHARED_MEMORY
+    support = Support("motors with speed, acceleration and limits", "no device")
     has_own_time = False
     bench_axis: ClassVar[str]
     driver: ClassVar[str]

@@ -275,10 +275,21 @@ def test_drivers_lists_the_broken_ones_with_their_reason(capsys):
         "problem": "",
         "summary": "A camera of a test.",
         "kind": "camera",
+        "support": None,
     }
+    assert listed["sim.focus"]["support"]["tried"] == "no device"
     assert "has no 'Nothing'" in listed["lab.broken"]["problem"]
     assert main(["drivers"]) == 0
     assert "A camera of a test." in capsys.readouterr().out
+
+
+def test_drivers_as_a_table_say_what_they_are_for_and_were_tried_on(capsys):
+    assert main(["drivers", "--table"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["| driver | devices | library | tried on |", "|---|---|---|---|"]
+    assert any("`sim.focus`, `sim.magnet-height`" in line for line in lines)
+    [unsaid] = [line for line in lines if "`lab.camera`" in line]
+    assert "does not say" in unsaid
 
 
 def test_doctor_is_one_when_something_is_wrong(capsys):

@@ -73,17 +73,18 @@ def test_each_command_of_the_readme_is_one_line():
         assert len(command.splitlines()) == 1
 
 
-def test_the_table_of_script_steps_is_current():
+@pytest.mark.parametrize("name", ["make_scripts_table.py", "make_drivers_table.py"])
+def test_the_tables_that_are_made_from_the_code_are_current(name):
     made = subprocess.run(
         [
             sys.executable, "-c",
-            "import runpy; page = runpy.run_path('docs/guide/make_scripts_table.py');"
+            f"import runpy; page = runpy.run_path('docs/guide/{name}');"
             "text = page['PAGE'].read_text(encoding='utf-8');"
             "assert page['renewed'](text) == text",
         ],
         cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
-    assert made.returncode == 0, "run python docs/guide/make_scripts_table.py\n" + made.stderr
+    assert made.returncode == 0, f"run python docs/guide/{name}\n" + made.stderr
 
 
 def test_the_guide_to_rig_files_names_every_key():

@@ -44,12 +44,26 @@ VIKY = {
     "buffers": 8,
     "features": {"AcquisitionFrameRate": 150},
 }
+SIMULATED_CAMERA = {
+    "options": {"sensor_shape": [64, 48]},
+    "exposure_us": 5000,
+}
+SIMULATED_STAGE = {
+    "device": "microscope.simulators:SimulatedStage",
+    "options": {"limits": {"z": {"lower": 0, "upper": 100}}},
+}
 CAMERAS = [
     Case("sim.bead-camera"),
     Case("replay", options=lambda stack: {"path": stack}),
     Case("replay", captured="sim.bead-camera"),
     Case("genicam", True, lambda _: VIKY),
     Case("micromanager.camera", True, lambda _: DEMO_CAMERA),
+    Case(
+        "microscope.camera",
+        True,
+        lambda _: {"device": "microscope.simulators:SimulatedCamera"} | SIMULATED_CAMERA,
+    ),
+    Case("microscope.simulators:SimulatedCamera", True, lambda _: SIMULATED_CAMERA),
     Case("custom_camera:MyCamera"),
 ]
 MOTORS = [
@@ -61,6 +75,9 @@ MOTORS = [
     Case("replay.focus", captured="sim.focus"),
     Case("micromanager.stage", True),
     Case("micromanager.focus", True),
+    Case("microscope.stage", True, lambda _: SIMULATED_STAGE | {"nm_per_unit": 1000}),
+    Case("microscope.focus", True, lambda _: SIMULATED_STAGE | {"nm_per_unit": -1000}),
+    Case("microscope.rotary", True, lambda _: SIMULATED_STAGE | {"turns_per_unit": 0.01}),
     Case("pi-gcs", True, lambda _: peers.focus_options()),
     Case("zaber.linear", True, lambda _: peers.linear_options()),
     Case("zaber.rotary", True, lambda _: peers.rotary_options()),

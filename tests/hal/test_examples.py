@@ -9,7 +9,13 @@ import pytest
 from hal.registry import check_options, create, load_driver
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-RIG_FILES = ("genicam.toml", "micromanager.toml", "micromanager_stage.toml", "zaber_on_bench.toml")
+RIG_FILES = (
+    "genicam.toml",
+    "micromanager.toml",
+    "micromanager_stage.toml",
+    "microscope.toml",
+    "zaber_on_bench.toml",
+)
 
 
 @pytest.mark.parametrize("name", ["custom_camera.py", "custom_motor.py"])

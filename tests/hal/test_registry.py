@@ -41,6 +41,24 @@ lab.broken-import = lab_broken:Camera
 lab.extra = lab_extra:Camera [vendor]
 lab.needs = lab_extra:Camera
 lab.no-class = lab_grey:not_a_class
+
+[magscope.adapters]
+lab_other.Cam = lab_adapters:cam
+lab_other.Odd = lab_adapters:nothing
+"""
+
+OTHER = """
+class Cam: ...
+class Mine(Cam): ...
+class Odd: ...
+class Foreign: ...
+"""
+
+ADAPTERS = """
+from lab_grey import Loose
+
+def cam(device, name):
+    return type(device.__name__, (Loose,), {"made_for": (device, name)})
 """
 
 
@@ -52,6 +70,8 @@ def lab(tmp_path, monkeypatch):
     (info / "entry_points.txt").write_text(ENTRY_POINTS)
     (tmp_path / "lab_grey.py").write_text(MODULE)
     (tmp_path / "lab_broken.py").write_text("raise RuntimeError('no\\nlicence')\n")
+    (tmp_path / "lab_other.py").write_text(OTHER)
+    (tmp_path / "lab_adapters.py").write_text(ADAPTERS)
     (tmp_path / "lab_extra.py").write_text("import vendor_sdk_of_nobody\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     return tmp_path
@@ -112,6 +132,29 @@ def test_a_class_in_any_module_is_a_driver_too(lab):
     camera = registry.create("lab_grey:Grey", {"level": 3})
     assert isinstance(camera, hal.Camera)
     assert bytes(camera.context.shared("bench")) == bytes(8)
+
+
+def test_a_class_of_another_library_becomes_a_driver_by_the_adapter_for_its_base(lab):
+    driver = registry.load_driver("lab_other:Mine")
+    assert issubclass(driver, hal.Camera)
+    assert driver.made_for[0].__name__ == "Mine"
+    assert driver.made_for[1] == "lab_other:Mine"
+
+
+def test_an_adapter_that_fails_says_so_and_what_has_none_stays_what_it_is(lab):
+    with pytest.raises(DriverError, match="the adapter lab_adapters:nothing fails: Attr"):
+        registry.load_driver("lab_other:Odd")
+    assert registry.load_driver("lab_other:Foreign").__name__ == "Foreign"
+
+
+def test_no_adapter_is_imported_for_a_class_that_needs_none(lab, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "microscope", None)  # as if not installed
+    for name in list(__import__("sys").modules):
+        if name.startswith("hal.drivers.microscope"):
+            monkeypatch.delitem(__import__("sys").modules, name)
+    assert registry.load_driver("lab_other:Foreign").__name__ == "Foreign"
+    with pytest.raises(MissingExtraError, match=r'pip install "magscope-rig\[microscope\]"'):
+        registry.load_driver("microscope.camera")
 
 
 def test_a_device_is_built_closed_and_given_its_context(lab):

@@ -24,6 +24,7 @@ from hal.errors import (
     UnsupportedError,
 )
 from hal.testing.fakes import Misbehaviour, Mood, ZaberDialect
+from hal.testing.fakes.zaber import checksum
 
 
 @pytest.fixture
@@ -144,8 +145,6 @@ def test_a_device_with_a_number_of_its_kind_is_real(open_stage, dialect):
         if b"get deviceid" not in request:
             return answer(request)
         reply = answer(request).decode()[1:].partition(":")[0].removesuffix("0") + "50081"
-        from hal.testing.fakes.zaber import checksum
-
         return f"@{reply}:{checksum(reply)}\r\n".encode()
 
     dialect.answer = real
@@ -245,6 +244,18 @@ def test_an_answer_that_makes_no_sense_is_a_protocol_error(stage, dialect):
     dialect._commands["warnings"] = lambda _: "07 FS"
     with pytest.raises(ProtocolError, match=r"listed its warnings as 07 \['FS'\]"):
         stage.home()
+
+
+def test_a_state_that_is_none_does_not_count_as_standing(stage, dialect, monkeypatch):
+    answer = dialect.answer
+
+    def garbled(request):
+        body = answer(request).decode()[1:].rpartition(":")[0].replace(" IDLE ", " I?LE ")
+        return f"@{body}:{checksum(body)}\r\n".encode()
+
+    monkeypatch.setattr(dialect, "answer", garbled)
+    with pytest.raises(ProtocolError, match=r"state 'I\?LE'; expected IDLE or BUSY"):
+        _ = stage.is_moving
 
 
 def test_a_peer_that_hangs_up_is_disconnected_and_can_be_opened_again(hasty, fake):

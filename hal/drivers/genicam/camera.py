@@ -22,6 +22,7 @@ from hal.errors import (
     SettingError,
     UnsupportedError,
 )
+from hal.support import Support
 
 _COMMAND_S = 5.0
 FeatureTable = Mapping[str, SettingValue]
@@ -50,6 +51,14 @@ class GenicamCamera(Camera):
         timeout_s: How long no frame may come while the camera takes them, beside the time of three
             frames; it is not asked of a camera whose TriggerMode is On. 0 for any time.
     """
+
+    support = Support(
+        "cameras whose maker has a GenTL producer, a `.cti` file; frame grabbers included",
+        "emulator",
+        "the producer `viky`, which comes with genicam",
+        library="genicam",
+        extra="genicam",
+    )
 
     def __init__(
         self,

@@ -21,6 +21,7 @@ from hal.errors import (
     SettingError,
     UnsupportedError,
 )
+from hal.support import Support
 
 _ELAPSED = mm.g_Keyword_Elapsed_Time_ms
 _NUMBER = mm.g_Keyword_Metadata_ImageNumber
@@ -55,6 +56,13 @@ class MicroManagerCamera(MicroManagerDevice, Camera):
     """
 
     driver = "micromanager.camera"
+    support = Support(
+        "cameras that Micro-Manager has an adapter for",
+        "emulator",
+        "Micro-Manager's demonstration camera",
+        library="pymmcore-nano",
+        extra="micromanager",
+    )
     device_type = mm.DeviceType.CameraDevice
     hidden_properties = frozenset({mm.g_Keyword_Exposure})  # it is `exposure_us` here
 

@@ -9,6 +9,7 @@ from hal.drivers.micromanager.device import MicroManagerDevice
 from hal.drivers.micromanager.errors import translated
 from hal.errors import OptionError, UnsupportedError
 from hal.motor import Axis, FocusMotor, LinearMotor
+from hal.support import Support
 
 _NM_PER_UM = 1000.0
 _DEMO_STAGE = ("DemoCamera", "DStage")
@@ -34,6 +35,13 @@ class MicroManagerStage(MicroManagerDevice, LinearMotor):
     """
 
     driver = "micromanager.stage"
+    support = Support(
+        "stages with one axis that Micro-Manager has an adapter for",
+        "emulator",
+        "Micro-Manager's demonstration stage",
+        library="pymmcore-nano",
+        extra="micromanager",
+    )
     device_type = mm.DeviceType.StageDevice
     hidden_properties = frozenset({mm.g_Keyword_Position})  # would move past the limits
 

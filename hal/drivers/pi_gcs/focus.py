@@ -17,6 +17,7 @@ from hal.errors import (
     ProtocolError,
 )
 from hal.motor import Axis, FocusMotor
+from hal.support import Support
 
 NM_PER_UM = 1000.0
 _FAKE = "fake"
@@ -48,6 +49,13 @@ class PiGcsFocus(FocusMotor):
     """
 
     driver = "pi-gcs"
+    support = Support(
+        "PI's piezo controllers with GCS 2, like the E-709, as the focus",
+        "emulator",
+        "our own fake of its protocol, over TCP and serial lines",
+        library="pipython, under PI's own licence",
+        extra="pi-gcs",
+    )
 
     def __init__(
         self,

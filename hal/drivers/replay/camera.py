@@ -14,6 +14,7 @@ from hal.drivers.replay.stack import FRAMERATE, StackCamera
 from hal.errors import DisconnectedError, OptionError
 from hal.recording.following import Pace, Policy
 from hal.recording.reading import is_capture
+from hal.support import Support
 
 
 class ReplayCamera(Camera):
@@ -41,6 +42,9 @@ class ReplayCamera(Camera):
     """
 
     has_own_time = False
+    support = Support(
+        "a capture, a TIFF stack, or the video of a recording, played as a camera", "no device"
+    )
 
     def __init__(
         self,

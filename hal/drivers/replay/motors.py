@@ -10,6 +10,7 @@ from hal.errors import UnsupportedError
 from hal.motor import Axis, FocusMotor, LinearMotor, Motor, RotaryMotor
 from hal.recording.following import Pace, Policy
 from hal.recording.reading import Call
+from hal.support import Support
 
 
 class CapturedMotor(CapturedDevice, Motor):
@@ -30,6 +31,7 @@ class CapturedMotor(CapturedDevice, Motor):
     """
 
     has_own_time = False
+    support = Support("captures of motors, played as motors", "no device")
 
     def __init__(
         self,

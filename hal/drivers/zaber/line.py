@@ -45,6 +45,7 @@ _KIND_BY_REASON: dict[str, type[DeviceError]] = {
     "REMOTE": BusyError,
     "STATUSBUSY": BusyError,
 }
+_STATES = ("IDLE", "BUSY")
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,9 @@ class Answer:
 
 class Line:
     """An open connection to one axis. The answers are matched by number and checked by checksum.
+
+    The library drops a line that it can not read, or whose checksum is wrong, without a word, so
+    garbage is not told from silence: both are a time-out.
 
     Args:
         port: Where the device is.
@@ -115,6 +119,10 @@ class Line:
             )
         if reply.reply_flag != "OK":
             raise self._refusal(command, doing, reply.data)
+        if reply.status not in _STATES:  # the library passes on whatever stands there
+            raise ProtocolError(
+                f"{doing}: {self.name} told the state {reply.status!r}; expected IDLE or BUSY"
+            )
         return Answer(reply.data, reply.status == "BUSY", reply.warning_flag)
 
     def ask_number(self, command: str, doing: str) -> float:

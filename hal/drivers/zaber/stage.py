@@ -16,6 +16,7 @@ from hal.errors import (
     UnsupportedError,
 )
 from hal.motor import Axis, Motor
+from hal.support import Support
 
 if TYPE_CHECKING:
     from hal.drivers.zaber.line import Answer, Line
@@ -69,6 +70,13 @@ class ZaberStage(Motor):
     """
 
     driver: ClassVar[str]
+    support = Support(
+        "Zaber's stages with the ASCII protocol, like X-LSQ and X-NMS",
+        "emulator",
+        "our own fake of its protocol, over TCP and serial lines",
+        library="zaber-motion",
+        extra="zaber",
+    )
     speed_unit: ClassVar[str]
     speed_name: ClassVar[str]
 
