@@ -8,7 +8,7 @@ from hal import MachineClock
 from hal.drivers.micromanager import MicroManagerCamera
 from hal.drivers.micromanager.device import refuse_if_ignored
 from hal.drivers.micromanager.errors import kind_of
-from hal.drivers.micromanager.timeline import Timeline
+from hal.drivers.timeline import Timeline
 from hal.errors import (
     BusyError,
     DeviceError,

@@ -11,7 +11,7 @@ from hal.clock import NS_PER_S
 from hal.device import Setting, SettingValue
 from hal.drivers.micromanager.device import MicroManagerDevice, refuse_if_ignored
 from hal.drivers.micromanager.errors import translated
-from hal.drivers.micromanager.timeline import Timeline
+from hal.drivers.timeline import Timeline
 from hal.errors import (
     BusyError,
     DeviceError,
