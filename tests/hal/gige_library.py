@@ -82,6 +82,7 @@ class Library:
         self.nodes, self.connected, self.fails = some_nodes(), False, None
         self.remembered, self.asked_for, self.sizes = {}, {}, []
         self.acquisition, self.info = None, Info()
+        self.executed, self.refuses = [], None
 
     def __call__(self, address, **how):
         self.asked_for = {"address": address, **how}
@@ -112,6 +113,11 @@ class Library:
 
     def integer_increment(self, name):
         return self.nodes[name].step
+
+    def execute(self, name):
+        if self.fails or self.refuses:
+            raise self.fails or self.refuses
+        self.executed.append(name)
 
     def start_acquisition(self, *, n_buffers, packet_size):
         if self.fails:

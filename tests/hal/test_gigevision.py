@@ -335,6 +335,19 @@ def test_a_lost_link_is_told_once_all_frames_are_fetched_and_until_it_is_opened_
     assert numbers_of(camera, library, [8, 9]) == [0, 1]
 
 
+def test_a_camera_that_was_left_running_is_stopped_when_it_is_opened(camera, library):
+    assert library.executed == ["AcquisitionStop"]
+    camera.close()
+    library.refuses = telegenic.CameraError("device answered command 0x0082 with WRONG_CONFIG")
+    camera.open()
+    camera.close()
+    library.refuses = LATE
+    with pytest.raises(DeviceTimeoutError):
+        camera.open()
+    assert not library.connected
+    library.refuses = None
+
+
 def test_closing_a_camera_that_is_gone_raises_nothing(camera, library):
     camera.start()
     library.acquisition.fails, library.connected = LOST, False

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from ipaddress import AddressValueError, IPv4Address
 from typing import ClassVar
 
 import numpy as np
@@ -12,6 +11,7 @@ from hal.camera import Camera, FrameFormat, FrameInfo
 from hal.device import Identity, Setting, SettingValue
 from hal.drivers.gigevision.errors import translated
 from hal.drivers.gigevision.features import Features
+from hal.drivers.gigevision.link import checked_address, connect
 from hal.drivers.gigevision.settings import CameraSettings
 from hal.drivers.gigevision.stream import Stream
 from hal.drivers.port import checked_timeout_s
@@ -24,7 +24,6 @@ from hal.errors import (
 )
 
 _BITS = {"Mono8": 8, "Mono10": 16, "Mono12": 16, "Mono14": 16, "Mono16": 16}
-_TRIES = 3
 _LONGEST_WAIT_S = 0.002
 _SHORTEST_WAIT_S = 0.0002
 _SMALLEST_PACKET, _LARGEST_PACKET = 576, 65500
@@ -71,9 +70,9 @@ class GigeVisionCamera(Camera):
         timeout_s: float = 2.0,
         local_address: str | None = None,
     ) -> None:
-        self._address = _checked_address("address", address)
+        self._address = checked_address("address", address)
         self._local_address = (
-            None if local_address is None else _checked_address("local_address", local_address)
+            None if local_address is None else checked_address("local_address", local_address)
         )
         if packet_size is not None and not _SMALLEST_PACKET <= packet_size <= _LARGEST_PACKET:
             raise OptionError(
@@ -114,17 +113,9 @@ class GigeVisionCamera(Camera):
         if self.is_open:
             return
         self.close()
-        # The library looks whether the camera is there at a third of the time that the heartbeat
-        # has, and asks three times: a half of the time-out for each.
-        camera = telegenic.Camera(
-            self._address,
-            gvcp_timeout=self._timeout_s / (2 * _TRIES),
-            retries=_TRIES - 1,
-            heartbeat_timeout=1.5 * self._timeout_s,
-            local_ip=self._local_address,
+        camera = connect(
+            self._address, timeout_s=self._timeout_s, local_address=self._local_address
         )
-        with translated(f"connecting to the camera at {self._address}"):
-            camera.connect()
         self._camera, self._negotiated, self._stream = camera, self._packet_size, None
         try:
             self._set_up(camera)
@@ -285,15 +276,3 @@ class GigeVisionCamera(Camera):
         )
         self._settings = CameraSettings(features)
         self._settings.check_region()
-
-
-def _checked_address(name: str, address: str) -> str:
-    try:
-        parsed = IPv4Address(address)
-    except AddressValueError:
-        raise OptionError(
-            f"{name} = {address!r}: expected an IPv4 address, as 192.168.0.30"
-        ) from None
-    if parsed.is_multicast or parsed.is_unspecified or parsed == IPv4Address("255.255.255.255"):
-        raise OptionError(f"{name} = {address!r}: expected the address of one camera")
-    return str(parsed)

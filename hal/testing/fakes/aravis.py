@@ -4,7 +4,7 @@ It is a package of the operating system: `apt-get install libaravis-0.8-0`.
 """
 
 import ctypes
-import ctypes.util
+import socket
 from collections.abc import Callable
 from enum import IntEnum
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from hal.errors import DriverError
 
+PORT = 3956
 _LIBRARY = "libaravis-0.8.so.0"
 _OBJECTS = "libgobject-2.0.so.0"
 
@@ -88,11 +89,10 @@ class AravisCamera:
         self._library = load_aravis()
         self._objects = ctypes.CDLL(_OBJECTS)
         self._draw = draw
+        _see_that_port_is_free(address)
         self._camera = self._library.arv_gv_fake_camera_new(address.encode(), serial.encode())
         if not (self._camera and self._library.arv_gv_fake_camera_is_running(self._camera)):
-            raise DriverError(
-                f"UDP port 3956 of {address} can not be had: is another camera there?"
-            )
+            raise DriverError(f"{address}: Aravis' camera does not start at this address")
         self._memory = self._library.arv_gv_fake_camera_get_fake_camera(self._camera)
         set_property = self._objects.g_object_set
         set_property.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_double, ctypes.c_void_p]
@@ -120,3 +120,14 @@ class AravisCamera:
         block_id, timestamp_ns = self._draw(pixels)
         self._library.arv_buffer_set_frame_id(buffer, block_id)
         self._library.arv_buffer_set_timestamp(buffer, timestamp_ns)
+
+
+def _see_that_port_is_free(address: str) -> None:
+    # The library would share it with another camera, and the two would answer by turns.
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, PORT))
+        except OSError as error:
+            raise DriverError(
+                f"UDP port {PORT} of {address} can not be had: {error}; end the other camera there"
+            ) from None

@@ -13,8 +13,9 @@ import numpy as np
 from hal.camera import Camera
 from hal.clock import NS_PER_S
 from hal.device import SettingValue
-from hal.errors import DeviceError, OptionError
+from hal.errors import DeviceError, DeviceTimeoutError, OptionError, UnsupportedError
 from hal.testing.fakes.aravis import AravisCamera, Register
+from hal.testing.fakes.network import interfaces_up
 
 HOST = "127.0.0.1"
 # By the code of a pixel format: bits in a pixel, and bits that mean something.
@@ -39,7 +40,8 @@ class FakeGigeCamera:
     the sensor lost is missing in the block ids as well.
 
     Args:
-        sensor: A camera whose frames come at least every 0.2 s. It belongs to the fake.
+        sensor: A camera whose frames come at the rate that its setting `framerate_hz` says; without
+            that setting, every 0.2 s or more often. It belongs to the fake.
         host: The address of this computer, on whose UDP port 3956 it listens.
         serial: Its number.
         packet_loss: The part of the stream's packets that is lost on the way, 0 to 1.
@@ -85,9 +87,17 @@ class FakeGigeCamera:
         """Open the sensor and begin to answer.
 
         Raises:
+            UnsupportedError: There is another network than the loopback one, from where it would
+                be found.
             DriverError: Aravis is not installed, or the port can not be had.
             DeviceError: The sensor can not be opened.
         """
+        if outside := interfaces_up() - {"lo"}:
+            raise UnsupportedError(
+                f"{', '.join(sorted(outside))} would lead others to this camera: start it in a "
+                "network of its own, with hal.testing.fakes.network.own_network() or inside of "
+                "unshare -rn sh -c 'ip link set lo up; exec \"$@\"' sh COMMAND"
+            )
         self._sensor.open()
         form = self._sensor.frame_format
         self._frame = np.zeros(form.shape, form.dtype)
@@ -167,9 +177,9 @@ class FakeGigeCamera:
         while (info := self._sensor.fetch_into(self._frame)) is None:
             left_s = (deadline_ns - clock.monotonic_ns()) / NS_PER_S
             if left_s <= 0.0:
-                raise OptionError(
-                    f"the sensor gave no frame for {longest_s:g} s: choose a camera of at "
-                    f"least {1 / _LONGEST_WAIT_S:g} frames a second"
+                raise DeviceTimeoutError(
+                    f"the sensor gave no frame for {longest_s:g} s: choose a camera that gives "
+                    "them at the rate that it says"
                 )
             clock.sleep_s(min(self._sensor.ready_in_s(), left_s))
         return info.frame_number, info.timestamp_ns

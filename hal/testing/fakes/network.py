@@ -13,7 +13,7 @@ from pathlib import Path
 from hal.errors import UnsupportedError
 
 _NEW_NETWORK = 0x40000000
-_SET_FLAGS = 0x8914
+_GET_FLAGS, _SET_FLAGS = 0x8913, 0x8914
 _UP = 0x1
 
 
@@ -35,6 +35,18 @@ def own_network() -> Iterator[None]:
             yield
         finally:
             _call("setns", before.fileno(), _NEW_NETWORK)
+
+
+def interfaces_up() -> set[str]:
+    """Return the names of the network interfaces that are up, `lo` among them; only on Linux."""
+    found = set()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        for _, name in socket.if_nameindex():
+            asked = struct.pack("16sH14x", name.encode(), 0)
+            _, flags = struct.unpack("16sH14x", fcntl.ioctl(any_socket, _GET_FLAGS, asked))
+            if flags & _UP:
+                found.add(name)
+    return found
 
 
 def _call(name: str, *arguments: int) -> None:
