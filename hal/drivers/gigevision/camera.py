@@ -112,7 +112,7 @@ class GigeVisionCamera(Camera):
         """
         if self.is_open:
             return
-        self.close()
+        self._let_go()
         camera = connect(
             self._address, timeout_s=self._timeout_s, local_address=self._local_address
         )
@@ -120,11 +120,14 @@ class GigeVisionCamera(Camera):
         try:
             self._set_up(camera)
         except BaseException:
-            self.close()
+            self._let_go()
             raise
 
     def close(self) -> None:
         """Stop, and give up control; a camera that is gone is let go of."""
+        self._let_go()
+
+    def _let_go(self) -> None:
         with suppress(DeviceError):
             self.stop()
         camera, self._camera = self._camera, None
