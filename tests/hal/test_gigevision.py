@@ -79,6 +79,7 @@ def numbers_of(camera, library, frames):
         ([9, 9, 8, 10], [0, None, None, 1]),
         ([2, 65535, 3], [0, None, 1]),
         ([65535, 65536, 65538], [0, 1, 3]),
+        ([70_000, 170_000], [0, 100_000]),
         ([2**40, 2**40 + 5, 2**40 + 4], [0, 5, None]),
     ],
 )
@@ -162,9 +163,21 @@ def test_timestamps_are_the_devices_intervals_on_the_contexts_clock(camera, libr
 
 def test_a_camera_that_does_not_tell_its_time_is_stamped_on_arrival(camera, library, clock):
     camera.start()
-    library.acquisition.frames = [Frame(1, timestamp_ns=0)]
-    ((_, stamp, _),) = fetch_all(camera)
-    assert stamp == clock.now_ns()
+    for number in (1, 2):
+        clock.sleep_s(0.01)
+        library.acquisition.frames = [Frame(number, timestamp_ns=0)]
+        ((_, stamp, _),) = fetch_all(camera)
+        assert stamp == clock.now_ns()
+
+
+def test_it_asks_to_be_called_at_a_quarter_of_the_interval_also_when_frames_were_lost(
+    camera, library
+):
+    camera.start()
+    ids = [1, 3, 5, 6, 9]
+    library.acquisition.frames = [Frame(k, timestamp_ns=10**9 + k * 1_000_000) for k in ids]
+    fetch_all(camera)
+    assert camera.ready_in_s() == pytest.approx(0.00025)
 
 
 def test_it_asks_to_be_called_at_once_when_a_frame_waits_and_loses_none_by_looking(camera, library):

@@ -23,7 +23,7 @@ from hal.errors import (
 from hal.registry import create
 from hal.testing import CameraTests
 from hal.testing.fakes import FakeGigeCamera, FakeProcess, gige_camera
-from hal.testing.fakes.network import own_network
+from hal.testing.fakes.network import interfaces_up, own_network
 from sim.devices.camera import BeadCamera
 
 pytestmark = pytest.mark.system
@@ -44,7 +44,9 @@ def make():
     made = []
 
     def make(**options):
-        made.append(GigeVisionCamera("127.0.0.1", **{"packet_size": 8000} | options))
+        made.append(
+            GigeVisionCamera("127.0.0.1", **{"packet_size": 8000, "buffers": 128} | options)
+        )
         return made[-1]
 
     yield make
@@ -323,6 +325,10 @@ def test_what_the_sensor_loses_is_missing_in_the_numbers(make):
     numbers = [next_frame(camera)[0].frame_number for _ in range(50)]
     assert numbers == sorted(set(numbers))
     assert numbers[0] > first
+
+
+def test_in_a_network_of_its_own_only_loopback_is_up():
+    assert interfaces_up() == {"lo"}
 
 
 def test_a_fake_does_not_start_where_others_could_find_it(monkeypatch):

@@ -320,6 +320,14 @@ def only(directory: Path, pattern: str) -> Path:
     return found[0]
 
 
+def rows_saved(directory: Path) -> int:
+    """Return how many rows of tracks are on disk, while they are being written."""
+    for path in directory.glob("Tracking Data *.h5"):
+        with contextlib.suppress(OSError), h5py.File(path, "r") as file:
+            return len(file["tracking/bead_ids"])
+    return 0
+
+
 def read_video(path: Path) -> tuple[str, np.ndarray, np.ndarray]:
     """Return a video's axes, frames, and the times of its pages in s."""
     with tifffile.TiffFile(path) as file:

@@ -73,13 +73,12 @@ class Stream:
         return None
 
     def stop(self) -> None:
-        """Tell the camera to send no more, and forget what waits.
+        """Tell the camera to send no more.
 
         Raises:
             telegenic.CameraError: The camera does not answer.
         """
         self.is_running = False
-        self._waiting = None
         self._acquisition.stop()
 
     def _timestamp_ns(self, frame: telegenic.Frame, frames_on: int) -> int:

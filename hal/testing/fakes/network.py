@@ -2,7 +2,6 @@
 
 import ctypes
 import errno
-import fcntl
 import os
 import socket
 import struct
@@ -27,6 +26,8 @@ def own_network() -> Iterator[None]:
         UnsupportedError: The system does not allow it to this user. `unshare -rn COMMAND` allows it
             to everything in COMMAND on most systems, and root may always do it.
     """
+    import fcntl  # there is none on Windows
+
     with Path("/proc/thread-self/ns/net").open() as before:
         _call("unshare", _NEW_NETWORK)
         try:
@@ -39,6 +40,8 @@ def own_network() -> Iterator[None]:
 
 def interfaces_up() -> set[str]:
     """Return the names of the network interfaces that are up, `lo` among them; only on Linux."""
+    import fcntl  # there is none on Windows
+
     found = set()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         for _, name in socket.if_nameindex():
