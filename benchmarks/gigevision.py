@@ -134,8 +134,8 @@ def through_library(packet_size: int, n_frames: int) -> float:
 def main() -> None:
     """Measure each packet size, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--frames", type=int, default=500, help="in each round")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--frames", type=int, default=200, help="in each round")
+    parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--quick", action="store_true", help="see that it works; no measurement")
     given = parser.parse_args()
     n_frames, n_rounds = (30, 1) if given.quick else (given.frames, given.rounds)
