@@ -272,11 +272,11 @@ def test_whatever_is_asked_of_a_camera_that_is_just_gone_fails_in_time(make, how
         next_frame(camera)
         getattr(fake, how)()
         with (
-            peers.within(1.5 * TIMEOUT_S),
+            peers.within(TIMEOUT_S),
             pytest.raises((DeviceTimeoutError, DisconnectedError), match=r"127\.0\.0\.1"),
         ):
             ask(camera)
-        with peers.within(1.5 * TIMEOUT_S):
+        with peers.within(TIMEOUT_S):
             camera.close()
         fake.close()
 
@@ -289,7 +289,7 @@ def test_a_camera_that_is_just_gone_is_closed_in_time_and_without_an_error(make,
     camera.start()
     next_frame(camera)
     getattr(fake, how)()
-    with peers.within(1.5 * TIMEOUT_S):
+    with peers.within(TIMEOUT_S):
         camera.close()
     assert not camera.is_open
 
