@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 
 PYPROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
-EXTRAS = ("test", "genicam", "micromanager", "microscope", "pi-gcs", "zaber")
+EXTRAS = ("test", "genicam", "gigevision", "micromanager", "microscope", "pi-gcs", "zaber")
 _REQUIREMENT = re.compile(
     r"(?P<name>[A-Za-z0-9._-]+)\s*(?P<operator>>=|==)\s*(?P<version>[^\s,;]+)"
 )

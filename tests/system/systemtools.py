@@ -248,6 +248,15 @@ def expected_frames(count: int, *, seed: int = 1, **options: Any) -> np.ndarray:
 
     They are drawn in this process by a camera of their own, with motors that stand still.
     """
+    return _filmed(count, seed, options)[0]
+
+
+def true_positions_nm(count: int, *, seed: int = 1, **options: Any) -> np.ndarray:
+    """Return where the beads are in the first frames of the small rig, `(count, n_beads, 3)`."""
+    return _filmed(count, seed, options)[1]
+
+
+def _filmed(count: int, seed: int, options: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     given = {"width_px": 320, "height_px": 256, "framerate_hz": 200, "n_tethered": 1, "n_stuck": 1}
     camera = BeadCamera(**{**given, "queue_frames": 1_000_000, **options})
     clock = _FarFuture()
@@ -257,12 +266,15 @@ def expected_frames(count: int, *, seed: int = 1, **options: Any) -> np.ndarray:
         camera.start()
         clock.sleep_s(count)
         frames = np.empty((count, *camera.frame_format.shape), np.uint8)
+        positions_nm = np.empty((count, len(camera.beads), 3))
         for number in range(count):
             info = camera.fetch_into(frames[number])
             assert info is not None
             assert info.frame_number == number
+            assert info.annotation is not None
+            positions_nm[number] = info.annotation[:, 1:4]
         camera.stop()
-    return frames
+    return frames, positions_nm
 
 
 def small_rois(
@@ -306,6 +318,14 @@ def only(directory: Path, pattern: str) -> Path:
     found = sorted(directory.glob(pattern))
     assert len(found) == 1, f"{pattern}: {found}, beside {sorted(directory.iterdir())}"
     return found[0]
+
+
+def rows_saved(directory: Path) -> int:
+    """Return how many rows of tracks are on disk, while they are being written."""
+    for path in directory.glob("Tracking Data *.h5"):
+        with contextlib.suppress(OSError), h5py.File(path, "r") as file:
+            return len(file["tracking/bead_ids"])
+    return 0
 
 
 def read_video(path: Path) -> tuple[str, np.ndarray, np.ndarray]:

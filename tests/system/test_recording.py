@@ -1,11 +1,9 @@
 """A recorded session: its tracks are true, its files are those that analysis scripts read."""
 
-import contextlib
 import csv
 import json
 import signal
 
-import h5py
 import numpy as np
 from systemtools import (
     SLACK_S,
@@ -15,6 +13,7 @@ from systemtools import (
     only,
     read_hdf5,
     read_video,
+    rows_saved,
     small_rig,
     small_rois,
     wait_until,
@@ -53,14 +52,6 @@ def errors_of_tracks_nm(directory):
         distances = np.hypot(*(beads[:, :2] - position[:2]).T)
         errors.append(position - beads[distances.argmin()])
     return np.array(errors)
-
-
-def rows_saved(directory):
-    """Return how many rows of tracks are on disk, while they are being written."""
-    for path in directory.glob("Tracking Data *.h5"):
-        with contextlib.suppress(OSError), h5py.File(path, "r") as file:
-            return len(file["tracking/bead_ids"])
-    return 0
 
 
 def test_the_default_rig_records_tracks_that_follow_the_truth(magscope_run, tmp_path):

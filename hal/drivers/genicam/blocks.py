@@ -1,15 +1,10 @@
 """A device's block ids, counted on from 0."""
 
-_LARGEST_16_BIT = 0xFFFF
-# What seems to be further ahead is a block from before.
-_FURTHEST_16_BIT = _LARGEST_16_BIT // 2
+from hal.drivers.blocks import steps_between
 
 
 class BlockCount:
     """Turns the ids of a device's blocks into frame numbers from 0; a gap stays a gap.
-
-    Ids of 64 bits never come to their end. GigE Vision also knows ids of 16 bits, where 1 follows
-    65535, as 0 is no id.
 
     Args:
         may_wrap: Whether the ids may have 16 bits, as with GigE Vision.
@@ -35,15 +30,9 @@ class BlockCount:
         if block_id is None:
             self.oddity = "the producer tells no block ids"
         elif last_id is not None:
-            step = self._step(last_id, block_id)
+            step = steps_between(last_id, block_id, may_wrap=self._may_wrap)
             if step < 1:
                 self.oddity = f"block id {block_id} came after {last_id}"
                 step = 1
         self._number += step
         return self._number
-
-    def _step(self, last_id: int, block_id: int) -> int:
-        if not self._may_wrap or max(last_id, block_id) > _LARGEST_16_BIT:
-            return block_id - last_id
-        step = (block_id - last_id) % _LARGEST_16_BIT
-        return step if step <= _FURTHEST_16_BIT else 0

@@ -22,32 +22,42 @@ class FakeProcess:
     It ends with the thread that started it (on Linux), or when its input ends (elsewhere).
 
     Args:
-        protocol: `zaber` or `pi-gcs`.
+        protocol: `zaber`, `pi-gcs` or `gigevision`.
         motor: The driver of the mechanics, a registered name or `package.module:Class`.
+        camera: For `gigevision`, instead of a motor: the driver of the sensor.
         options: The driver's options.
         per_step: For `zaber`: how far a microstep is, in the motor's unit.
         port: The TCP port on 127.0.0.1; 0 takes a free one.
         pty: Speak over a pseudo-terminal instead.
         misbehaviour: What it does wrong.
+        packet_loss: For `gigevision`, as the two that follow: see `FakeGigeCamera`.
+        first_block: The same.
+        serial: The same.
 
     Attributes:
-        address: What a driver takes as its `port`.
+        address: What a driver takes as its `port`, or as its `address`.
     """
 
     def __init__(
         self,
         protocol: str,
         *,
-        motor: str,
+        motor: str = "",
+        camera: str = "",
         options: Mapping[str, Any] | None = None,
         per_step: float | None = None,
         port: int = 0,
         pty: bool = False,
         misbehaviour: Misbehaviour | None = None,
+        packet_loss: float = 0.0,
+        first_block: int = 1,
+        serial: str = "1",
     ) -> None:
         wrong = misbehaviour or Misbehaviour()
         self.address = ""
-        self._arguments = [protocol, "--motor", motor, "--port", str(port)]
+        self._arguments = [protocol, "--motor", motor, "--camera", camera, "--port", str(port)]
+        self._arguments += ["--packet-loss", repr(packet_loss), "--first-block", str(first_block)]
+        self._arguments += ["--serial", serial]
         for name, value in (options or {}).items():
             self._arguments += ["--option", f"{name}={value}"]
         if per_step is not None:
