@@ -431,8 +431,8 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         if self._helper.is_caller:  # it is not for the helper to wait for the router
             self._wants_to_quit = True
             return
+        self.send_ipc(Message(ManagerProcessBase, "quit"))  # at once: to shut down takes its time
         self._shut_down()
-        self.send_ipc(Message(ManagerProcessBase, "quit"))
         self.log("info", f"{self.name} has quit")
         self._say_goodbye("quitting")
 

@@ -86,6 +86,8 @@ class RecordingManager(ManagerProcessBase):
             recording: Which recording they belong to: every message that chooses the directory, or
                 switches recording on or off, begins another. A stack may come in late.
         """
+        if recording > self._recording:
+            self._follow(recording)
         is_present = recording == self._recording
         tracks = self._tracks if is_present else self._earlier.get(recording)
         if tracks is None:
@@ -121,6 +123,17 @@ class RecordingManager(ManagerProcessBase):
             self._tracks = None
         self._recording += 1
         self._close()
+
+    def _follow(self, recording: int) -> None:
+        """Begin a recording of which the video processor manager alone was told."""
+        self._end_recording()
+        self._recording = recording
+        self._switch()
+        if self._tracks is None:
+            self.log(
+                "error",
+                "tracks are lost: the video processor manager records, and this one does not",
+            )
 
     def recordings_complete(self, before: int) -> None:
         """Close the tracks of recordings of which no stack is in a worker's hands any more."""

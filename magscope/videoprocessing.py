@@ -131,8 +131,9 @@ class VideoProcessorManager(ManagerProcessBase):
         self.resources.bells["video"].clear()
         self._is_held_up = False
         for hand in list(self._hands):
+            is_dead = not hand.worker.is_alive()  # asked first: then all that it said is there
             self._take_in(hand)
-            if not hand.worker.is_alive() and self._bury(hand):
+            if is_dead and self._bury(hand):
                 self._hire()
         self._tell_complete()
         self._end_hanging()
@@ -381,6 +382,8 @@ class VideoProcessorManager(ManagerProcessBase):
 
     def shutdown(self) -> None:
         """Let the workers finish what they have, and end them; make those that do not."""
+        # Where a start has failed, there is one that never was.
+        self._hands = [hand for hand in self._hands if hand.worker.pid is not None]
         try:
             self._end_workers()
         finally:  # told to terminate meanwhile, or a worker that nothing ends in time
@@ -411,6 +414,7 @@ class VideoProcessorManager(ManagerProcessBase):
             current().wait(self.wait_sources(), self._writable(), left_ns / NS_PER_S)
             self.resources.bells["video"].clear()
             for hand in list(self._hands):
+                is_dead = not hand.worker.is_alive()
                 self._take_in(hand)
-                if not hand.worker.is_alive():
+                if is_dead:
                     self._bury(hand)

@@ -1,10 +1,11 @@
 """An HDF5 file that only grows and that no kill makes unreadable.
 
-HDF5's single-writer mode orders the writer's flushes so that the file on disk is whole after every
-one. Two things are added. An append goes in two steps, first the *data*, then the *index* that says
-how much of the data counts: so the last whole append is known whenever the writer dies. And the
-mark that an open file carries is taken away after each append, so that `h5py.File(path, "r")` works
-while the file is written, and after a kill.
+HDF5's single-writer mode orders what it writes so that the file on disk is whole at every moment.
+Two things are added. An append goes in two steps, first the *data*, then the *index* that says how
+much of the data counts: so the last whole append is known whenever the writer dies. And HDF5 never
+writes the first bytes of a file that has its name, in which it would mark the file as open: it is
+only ever asked to write datasets, and the file's length is stated here, ahead of what HDF5 writes.
+So `h5py.File(path, "r")` works while the file is written, and after a kill at any moment.
 """
 
 import contextlib
@@ -23,18 +24,17 @@ from magscope.recording.disk import (
     cannot_write,
     check_directory,
     check_free_space,
-    remove,
     write_new,
 )
 from magscope.recording.diskfile import DiskFile
 from magscope.recording.errors import RecordingError
-from magscope.recording.superblock import clear_open_mark, sealed
+from magscope.recording.superblock import sealed, state_length
 from magscope.runtime import current
 
 # Readable by HDF5 1.10 and later; pages keep each piece of metadata inside one page of the cache.
 _VERSIONS = ("v110", "v110")
 _PAGES = {"fs_strategy": "page", "fs_page_size": 4096}
-# Each dataset may need one more chunk, and HDF5 a few pages.
+# Each dataset may need one more chunk, and HDF5 a few pages; a length is stated so far ahead.
 _GROWTH_BYTES = 1 << 19
 
 
@@ -88,32 +88,37 @@ class AppendFile:
     ) -> None:
         check_directory(path.parent)
         check_free_space(path, 2 * _GROWTH_BYTES)
+        self.path = path
         self._layout = {dataset.name: dataset for dataset in datasets}
         self._datasets: dict[str, h5py.Dataset] = {}
         self._file: h5py.File | None = None
         self._head: DiskFile | None = None
         self._disk = current().disk
-        # Whole before it has its name: a kill leaves no file that HDF5 can not read.
+        self._length = 0
         image = _empty(group, attributes, datasets)
-        self.path = write_new(path, lambda partial: partial.write(image))
-        try:
-            self._open(group)
-        except (OSError, RuntimeError) as error:
-            self._let_go()
-            with contextlib.suppress(OSError):
-                remove(self.path)
-            raise cannot_write(self.path, error) from error
 
-    def _open(self, group: str) -> None:
-        self._head = DiskFile(self.path, "r+")
-        self._inode = self.path.stat().st_ino
+        def write(partial: DiskFile) -> None:
+            partial.write(image)
+            self._open(partial.path, group)
+
+        # Whole, and opened, before it has its name: a kill leaves no file that can not be read.
+        try:
+            self.path = write_new(path, write)
+        except RecordingError:
+            self._let_go()
+            raise
+
+    def _open(self, path: Path, group: str) -> None:
+        """Open the file, which has a temporary name for now."""
+        self._head = DiskFile(path, "r+", known_as=self.path)
+        self._inode = path.stat().st_ino
         self._disk.at("reopen", self.path)
-        self._file = h5py.File(self.path, "r+", locking=False, libver=_VERSIONS)
+        self._file = h5py.File(path, "r+", locking=False, libver=_VERSIONS)
         self._disk.keeps(self)
         self._disk.at("write", self.path)
         self._file.swmr_mode = True
         self._datasets = {name: self._file[group][name] for name in self._layout}
-        self._flush()
+        self._make_room(0)
 
     @property
     def is_open(self) -> bool:
@@ -123,7 +128,7 @@ class AppendFile:
     @property
     def size_bytes(self) -> int:
         """Bytes that the open file has now."""
-        return self._head.size_bytes if self._head is not None else 0
+        return self._file.id.get_filesize() if self._file is not None else 0
 
     def append(self, rows: Mapping[str, np.ndarray]) -> None:
         """Append rows to every dataset: all of them, or none that count.
@@ -137,18 +142,20 @@ class AppendFile:
         """
         if self._file is None:
             raise RecordingError(f"{self.path} is closed: start a new file")
+        n_bytes = sum(r.nbytes for r in rows.values())
         try:
             self._check_is_there()
-            check_free_space(self.path, sum(r.nbytes for r in rows.values()) + _GROWTH_BYTES)
+            check_free_space(self.path, n_bytes + _GROWTH_BYTES)
         except RecordingError:
             with contextlib.suppress(RecordingError):
                 self.close()  # the reserve is there so that this still works
             raise
         try:
+            self._make_room(n_bytes)
             for is_index in (False, True):
                 names = [n for n, dataset in self._layout.items() if dataset.is_index == is_index]
                 self._extend({name: rows[name] for name in names})
-                self._flush()
+                self._flush(names)
         except (OSError, RuntimeError) as error:
             self._let_go()
             raise cannot_write(self.path, error) from error
@@ -162,12 +169,19 @@ class AppendFile:
         if self._file is None:
             return
         try:
-            self._flush()  # what may fail fails here, where the file can still be let go of
+            # What may fail fails here, where the file can still be let go of.
+            self._flush(self._layout)
             self._disk.at("close", self.path)
+            self._write_mark_elsewhere()
         except (OSError, RuntimeError) as error:
             self._let_go()
             raise cannot_write(self.path, error) from error
-        self._file.close()
+        length = self.size_bytes
+        self._file.close()  # which states that length
+        self._file = None
+        with contextlib.suppress(OSError):
+            if self._head is not None:
+                self._head.truncate(length)
         self._release()
 
     def abandon(self) -> None:
@@ -208,12 +222,41 @@ class AppendFile:
             dataset.resize(n_before + len(new), axis=0)
             dataset[n_before:] = new
 
-    def _flush(self) -> None:
-        assert self._file is not None
-        assert self._head is not None
+    def _flush(self, names: Iterable[str]) -> None:
+        """Let HDF5 write datasets, and not its mark: that comes with a flush of the whole file."""
         self._disk.at("flush", self.path)
-        self._file.flush()
-        clear_open_mark(self._head)
+        for name in names:
+            self._datasets[name].flush()
+
+    def _make_room(self, n_bytes: int) -> None:
+        """State a length that what HDF5 writes next does not exceed.
+
+        A reader refuses a file that is shorter than it states, and what lies beyond.
+        """
+        assert self._head is not None
+        needed = self.size_bytes + n_bytes + self._largest_growth()
+        if needed > self._length:
+            self._length = needed + _GROWTH_BYTES
+            state_length(self._head, self._length)
+
+    def _largest_growth(self) -> int:
+        """Return by how much an append makes the file grow at most, beside its rows."""
+        chunks = (
+            dataset.chunk_rows * max(dataset.columns, 1) * np.dtype(dataset.dtype).itemsize
+            for dataset in self._layout.values()
+        )
+        return sum(chunks) + _GROWTH_BYTES
+
+    def _write_mark_elsewhere(self) -> None:
+        """Let HDF5 write its mark to a file that nobody sees; it closes this one without it."""
+        assert self._file is not None
+        descriptor = self._file.id.get_vfd_handle()
+        with _unnamed_file() as elsewhere, os.fdopen(os.dup(descriptor), "rb") as original:
+            os.dup2(elsewhere.fileno(), descriptor, inheritable=False)
+            try:
+                self._file.flush()
+            finally:
+                os.dup2(original.fileno(), descriptor, inheritable=False)
 
     def _check_is_there(self) -> None:
         try:
@@ -232,8 +275,6 @@ class AppendFile:
         self._file = None
         self._datasets = {}
         if self._head is not None:
-            with contextlib.suppress(OSError):
-                clear_open_mark(self._head)
             with contextlib.suppress(OSError):
                 self._head.close()
             self._head = None

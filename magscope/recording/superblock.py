@@ -1,7 +1,7 @@
 """The first 48 bytes of an HDF5 file, where a writer marks it as open.
 
 A file that its writer did not close keeps that mark, and a plain `h5py.File(path, "r")` refuses it
-although all that was flushed is whole. Here the mark is taken away. Layout: HDF5 File Format
+although all that was written is whole. Here the mark is taken away. Layout: HDF5 File Format
 Specification 3.0, section II.A, superblock version 3. Checksum: Jenkins' lookup3 (2006).
 """
 
@@ -19,15 +19,20 @@ _CHECKSUM = slice(44, 48)
 _MASK = 0xFFFFFFFF
 
 
-def clear_open_mark(file: DiskFile) -> None:
-    """Take away the mark that a writer has the file open, whether it is there or not.
+def state_length(file: DiskFile, length: int) -> None:
+    """Make a file that somebody writes to longer, and state that, without a mark.
+
+    It is longer before it says so: no reader finds it shorter than it states.
 
     Args:
         file: The file, open for reading and writing.
+        length: Bytes that it is to have.
     """
     head = bytearray(_read_head(file))
     if is_current_superblock(head):
+        file.truncate(length)
         head[_FLAGS] = 0
+        head[_END_OF_FILE] = length.to_bytes(8, "little")
         _write_head(file, head)
 
 

@@ -247,7 +247,7 @@ class DevicesSafe(Property):
     def _runs(self, who: str) -> bool:
         """Whether a manager is up, and nothing has begun to end it."""
         said = self.facts.said.get(who) == "running"
-        return said and who not in self._ends
+        return said and who not in self._ends and who not in self.facts.terminated
 
     def _is_excused(self, who: str) -> bool:
         if who not in self.facts.raising:

@@ -171,14 +171,20 @@ class Facts:
         return max(ends)
 
     def is_held_up(self, name: str) -> bool:
-        """Whether a process waits for a lock whose holder a fault keeps from going on."""
+        """Whether a process waits for a lock whose holder a fault keeps from going on, or kept.
+
+        A lock that nobody has, and that is waited for, was the lock of who has died just now.
+        """
         machine, process = self.world.machine, self.process(name)
-        holders = {
-            machine.processes[lock.holder].name
-            for lock in machine.locks
-            if process is not None and lock.holder is not None and process.task in lock.waiters
-        }
-        return bool(holders) and self.disturbed_ns(holders) > self.now_ns
+        if process is None:
+            return False
+        died = {p.name for p in machine.processes.values() if p.ended_ns == self.now_ns}
+        holders: set[str] = set()
+        for lock in machine.locks:
+            if process.task in lock.waiters:
+                holder = lock.holder
+                holders |= died if holder is None else {machine.processes[holder].name}
+        return bool(holders) and self.disturbed_ns(holders) >= self.now_ns
 
     def since(self, began_ns: int) -> float:
         """Return for how many seconds something could have gone on, undisturbed by any fault."""

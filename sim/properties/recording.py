@@ -11,7 +11,6 @@ from sim.properties.base import MESSAGES, WORK, FrameSeen, Head, Property
 from sim.properties.board import Board
 from sim.properties.facts import RECORDER, VIDEO, WORKER
 from sim.properties.traffic import RouterWatch, called
-from sim.world.content import without_paths
 from sim.world.plan import ROUTER
 from sim.world.process import SIGKILL
 from sim.world.trace import Step
@@ -32,12 +31,7 @@ class OnDisk(RouterWatch):
 
     id = "F3"
     title = "what was reported as saved is on disk, once, and can be read"
-    sites = frozenset(
-        {
-            "note.message", "note.error", "memory.attach", "wait", "process.join", "file.reopen",
-            "file.patch", "file.write", "file.flush",
-        }
-    )  # fmt: skip
+    sites = frozenset({"note.message", "note.error", "memory.attach", "wait", "process.join"})
     sees = MESSAGES | WORK
 
     def __init__(self, world: "World") -> None:
@@ -52,7 +46,6 @@ class OnDisk(RouterWatch):
         self._is_due = False
         self._has_failed = False
         self._recordings: dict[int, int] = {}
-        self._marked: dict[str, tuple[str, ...]] = {}
 
     def step(self, step: Step) -> None:
         """Count what the recording manager was given to save."""
@@ -64,8 +57,6 @@ class OnDisk(RouterWatch):
                 self._see_what_it_leaves()
         elif step.process != RECORDER:
             return
-        elif step.site.startswith("file."):
-            self._see_mark(step)
         elif step.site == "wait":
             if self._is_due:
                 self._is_due = False
@@ -84,16 +75,6 @@ class OnDisk(RouterWatch):
             self._rows[head.number] = batch.n_records
             self._recordings.update(dict.fromkeys(batch.frame_numbers.tolist(), recording))
 
-    def _see_mark(self, step: Step) -> None:
-        """Take down which files carry the mark of an open one: from opening to the first flush."""
-        for name, expected in list(self._marked.items()):
-            if step.site in expected:
-                self._marked[name] = {"file.flush": ("file.patch",)}.get(step.site, ())
-            elif "file.flush" not in expected:
-                del self._marked[name]
-        if step.site == "file.reopen":
-            self._marked[step.object] = ("file.flush",)
-
     def _see_what_it_leaves(self) -> None:
         """See that a killed recording manager has left files that can be read, as they are."""
         process, record = self.facts.process(RECORDER), self.world.record
@@ -101,7 +82,7 @@ class OnDisk(RouterWatch):
             return
         for problem in problems_of_recording(record, 0):
             is_unfinished = problem.endswith("was left half written")
-            if problem.startswith("F1: ") and not (is_unfinished or self._is_new(record, problem)):
+            if problem.startswith("F1: ") and not is_unfinished:
                 self.world.monitor.report(
                     f"{problem}, now that the recording manager has been killed. "
                     "A file must be readable whoever is killed, before anybody has repaired it."
@@ -176,19 +157,12 @@ class OnDisk(RouterWatch):
                 continue
             if what.endswith("twice") and self._comes_twice():
                 continue
-            if name == "F1" and self._is_new(record, problem):
-                continue
             acknowledged = "were reported as saved" in what and name == "F3"
             self.world.monitor.report(
                 f"{'S6' if acknowledged and 'but' in what else name}: In the recording, {what}. "
                 "What was reported as saved must be there, once, and be readable after any kill."
             )
         self._see_each_in_its_own(record)
-
-    def _is_new(self, record: Path, problem: str) -> bool:
-        """Whether it is of a file that holds nothing yet, whose writer died as it opened it."""
-        names = [path.name for path in record.iterdir() if path.name in problem]
-        return any(without_paths(name) in self._marked for name in names)
 
     def _see_each_in_its_own(self, record: Path) -> None:
         for name, numbers in frames_of_tracks(record).items():

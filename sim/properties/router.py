@@ -374,7 +374,9 @@ class NobodyBlocks(RouterWatch):
         if not self.router_is_sound:
             return  # it may take an end that an exception came out of for broken
         sender, number, to = key
-        late_s = (self.facts.now_ns - max(began_ns, self._disturbed_ns(sender, to))) / NS_PER_S
+        router_ended_ns = self.world.router.ended_ns  # what it had not handed on by then is lost
+        until_ns = self.facts.now_ns if router_ended_ns is None else router_ended_ns
+        late_s = (until_ns - max(began_ns, self._disturbed_ns(sender, to))) / NS_PER_S
         stalled = self.facts.is_stalled(to, began_ns) or self.facts.is_stalled(sender, began_ns)
         both_live = self.facts.is_alive(to) and self.facts.is_alive(sender)
         if late_s > LATENCY_S and not stalled and both_live and self.router_is_sound:

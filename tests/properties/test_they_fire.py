@@ -20,6 +20,7 @@ from magscope.ledger import Ledger
 from magscope.processes import ManagerProcessBase
 from magscope.protocol import Kind
 from magscope.recorder import RecordingManager
+from magscope.recording.appendfile import AppendFile
 from magscope.report import ProcessReport
 from magscope.router import Router
 from magscope.runtime import current
@@ -454,8 +455,15 @@ def test_f1_a_file_that_can_not_be_read(broken):
     assert "F1: In the recording, Tracking Data" in "".join(only("OnDisk", records=True))
 
 
-def test_f1_a_file_that_nobody_can_read_when_its_writer_was_killed(monkeypatch):
-    monkeypatch.setattr("magscope.recording.appendfile.clear_open_mark", lambda _: None)
+def test_f1_a_file_that_nobody_can_read_when_its_writer_was_killed(broken):
+    def make(flush):
+        def marked(self, names):
+            flush(self, names)
+            self._file.flush()
+
+        return marked
+
+    broken(AppendFile, "_flush", make)
     said = only("OnDisk", records=True, faults=[Crash("RecordingManager", at_s=0.3)])
     assert "can not be read" in said[0]
     assert "before anybody has repaired it" in said[0]

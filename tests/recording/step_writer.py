@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from batches import START_NS, check_tracks, make_batch
 
+from magscope.recording.check import problems_of_recording
 from magscope.recording.repair import repair
 from magscope.recording.tracks import TracksFile
 
@@ -62,21 +63,22 @@ def main() -> None:
     child = os.fork()
     if child == 0:
         write(directory, n_batches)
-    n_moments = n_cut = n_needed_repair = 0
+    n_moments = n_cut = 0
     copy = directory / "copy"
     copy.mkdir()
     for content, n_acknowledged in moments(child, directory):
         n_moments += 1
-        path = copy / f"{n_moments}.h5"
+        path = copy / f"Tracking Data {n_moments}.h5"
         path.write_bytes(content)
-        n_needed_repair += content[11] != 0
+        unreadable = [line for line in problems_of_recording(copy, 0) if line.startswith("F1: ")]
+        assert not unreadable, unreadable
         n_cut += repair(path).rows_cut > 0
         assert repair(path).rows_cut == 0
         check_tracks(path, n_acknowledged, n_acknowledged + 1, **SIZES)
         path.unlink()
     shutil.rmtree(copy)
     assert n_acknowledged == n_batches
-    print(f"{n_moments} moments, {n_needed_repair} marked as open, {n_cut} cut to a whole batch")
+    print(f"{n_moments} moments, readable at each, {n_cut} cut to a whole batch")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ def test_f1_s6_nothing_acknowledged_is_lost_when_the_writer_is_killed_at_any_tim
 
 
 @pytest.mark.system
-def test_f1_s6_nothing_acknowledged_is_lost_at_any_system_call_of_the_writer(tmp_path):
+def test_f1_s6_nothing_is_lost_or_unreadable_at_any_system_call_of_the_writer(
+    tmp_path,
+):
     moments = int(run("step_writer.py", tmp_path, 3).split()[0])
     assert moments > 50

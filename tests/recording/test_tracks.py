@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from magscope.recording.batch import TracksBatch
+from magscope.recording.check import problems_of_recording
 from magscope.recording.errors import RecordingError
 from magscope.recording.names import date_timestamp_str_ns
 from magscope.recording.repair import repair
 from magscope.recording.tracks import TracksFile
+from magscope.runtime import current
 
 
 @pytest.fixture
@@ -118,6 +120,37 @@ def test_another_program_reads_the_file_plainly_after_every_append(open_tracks, 
             reader.stdin.flush()
             assert int(reader.stdout.readline()) == sequence + 1
         reader.stdin.close()
+
+
+def test_f1_a_file_can_be_read_plainly_before_each_operation_on_it(
+    open_tracks, batches, tmp_path, monkeypatch
+):
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    seen = []
+
+    def look(_disk, operation, path, _size=0):
+        if path.exists():
+            (copies / path.name).write_bytes(path.read_bytes())
+            seen.append((operation, *problems_of_recording(copies, 0)))
+
+    monkeypatch.setattr(type(current().disk), "at", look)
+    with open_tracks() as tracks:
+        for sequence in range(8):
+            tracks.append(batches.make_batch(sequence, n_frames=200, n_beads=30))
+    operations = {operation for operation, *_ in seen}
+    assert operations >= {"write", "flush", "truncate", "patch", "close"}
+    assert [line for _, *lines in seen for line in lines if line.startswith("F1: ")] == []
+
+
+def test_a_file_is_longer_than_what_it_holds_only_until_it_is_closed(open_tracks, batches):
+    tracks = open_tracks()
+    tracks.append(batches.make_batch(0))
+    open_bytes = tracks.path.stat().st_size
+    tracks.close()
+    closed_bytes = tracks.path.stat().st_size
+    stated = int.from_bytes(tracks.path.read_bytes()[28:36], "little")
+    assert stated == closed_bytes < open_bytes < closed_bytes + 2_000_000
 
 
 def test_a_full_file_is_followed_by_another_of_the_same_recording(open_tracks, batches):

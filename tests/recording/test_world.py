@@ -83,7 +83,7 @@ def test_f2_a_full_disk_stops_the_recording_alone_and_it_can_be_switched_on_agai
     ("process", "site", "hit"),
     [
         ("RecordingManager", "file.flush", 2),
-        ("RecordingManager", "file.patch", 3),
+        ("RecordingManager", "file.patch", 1),
         ("VideoWorker-1", "file.close", 1),
         ("MagScope", "file.fsync", 2),
     ],

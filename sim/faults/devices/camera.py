@@ -104,9 +104,7 @@ class FaultyCamera(FaultyDevice, Camera):
 
     def ready_in_s(self) -> float:
         """Return in how many seconds it is worth asking again."""
-        if self._again is not None:
-            return 0.0
-        ready_s = float(self._inner.ready_in_s())
+        ready_s = 0.0 if self._again is not None else float(self._inner.ready_in_s())
         if self._trouble.find(instruments.CameraBurst):
             return max(ready_s, _LOOK_AGAIN_S)
         if self._kept:
