@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import select
 import subprocess
 import sys
 import time
@@ -186,6 +187,7 @@ class Running:
                 [*program, *words], stdout=subprocess.PIPE, stderr=errors, text=True, cwd=cwd
             )
         self.pid = self.process.pid
+        self._said = ""
 
     @property
     def errors(self) -> str:
@@ -203,10 +205,20 @@ class Running:
         wait_until(lambda: f"mgs-{self.pid:x}-1-VideoBuffer" in session_names(self.pid), "frames")
         return self.children()
 
+    def until_said(self, text: str, deadline_s: float = DEADLINE_S) -> None:
+        """Wait until it has printed something."""
+        descriptor, end = self.process.stdout.fileno(), time.monotonic() + deadline_s
+        while text not in self._said:
+            left_s = max(end - time.monotonic(), 0.0)
+            assert select.select([descriptor], [], [], left_s)[0], f"{text}: not in {self._said}"
+            chunk = os.read(descriptor, 65_536)
+            assert chunk, f"it ended without {text}: {self._said}"
+            self._said += chunk.decode()
+
     def end(self, deadline_s: float = 2 * DEADLINE_S) -> "Ended":
         """Wait for its end."""
         output, _ = self.process.communicate(timeout=deadline_s)
-        return Ended(self.process.returncode, output, self.errors)
+        return Ended(self.process.returncode, self._said + output, self.errors)
 
 
 @dataclass(frozen=True)
