@@ -223,8 +223,8 @@ class Session:
             return
         if state not in ("quitting", "failed"):
             raise ValueError(f"{state!r} is no state that a manager can be in")
-        if state == "failed":
-            self.quit(self.runtime.clock.monotonic_ns())
+        # Also without a request to quit: who takes the router for gone leaves without a word.
+        self.quit(self.runtime.clock.monotonic_ns())
         self.router.drop(peer, "is quitting") if peer.channel.is_broken else None
         peer.state = "quitting"
         peer.channel.post(pack(Kind.ACKNOWLEDGE))

@@ -18,11 +18,16 @@ _WRITES = frozenset({"open", "space", "write", "patch", "flush", "fsync", "trunc
 
 @dataclass(eq=False)
 class Effect:
-    """What a fault does to a process, or to all (None), until some time; None: for good."""
+    """What a fault does to a process, or to all (None), until some time; None: for good.
+
+    Attributes:
+        held_ns: Until when it holds up what the process was about to do: the end of that, too.
+    """
 
     fault: Fault
     process: VirtualProcess | None
     ends_ns: int | None
+    held_ns: int = 0
 
     @property
     def over_ns(self) -> int | None:
@@ -98,7 +103,8 @@ class Effects:
         del self._active[effect]
         self._over(effect.fault)
         now_ns = self._machine.kernel.now_ns
-        effect.ends_ns = now_ns if effect.ends_ns is None else min(effect.ends_ns, now_ns)
+        ends_ns = now_ns if effect.ends_ns is None else min(effect.ends_ns, now_ns)
+        effect.ends_ns = max(ends_ns, effect.held_ns)
         self._apply(effect.process)
 
     def _apply(self, process: VirtualProcess | None) -> None:
@@ -148,6 +154,7 @@ class Effects:
                 continue
             if isinstance(fault, disks.SlowDisk):
                 late_ns += int(fault.late_s * NS_PER_S)
+                effect.held_ns = self._machine.kernel.now_ns + late_ns
             elif isinstance(fault, disks.DiskFull) and operation in _WRITES:
                 raise os_error(errno.ENOSPC, path.name)
             elif isinstance(fault, disks.DiskReadOnly) and operation in _WRITES - {"space"}:
