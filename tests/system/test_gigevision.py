@@ -106,6 +106,38 @@ def test_a_session_whose_camera_dies_or_freezes_ends_and_says_why(magscope_run, 
     assert rows_saved(out) >= 80
 
 
+@pytest.mark.parametrize("how", ["kill", "stop"])
+def test_a_camera_that_comes_back_is_found_and_its_beads_are_tracked_on(
+    magscope_run, tmp_path, how
+):
+    sensor = OPTIONS | {"exposure_us": 1000, "seed_offset": 1}
+    rig = through_the_protocol().replace("[camera]", '[camera]\nreconnect = "auto"')
+    out = tmp_path / "out"
+    with FakeProcess("gigevision", camera="sim.bead-camera", options=sensor) as fake:
+        running = magscope_run("--record", out, rig=rig)
+        wait_until(lambda: rows_saved(out) >= 80, "tracks on disk")
+        getattr(fake, how)()
+        running.until_said("the camera has gone: ")
+        if how == "stop":
+            fake.resume()
+            wait_until_tracked_on(running, out)
+        else:
+            with FakeProcess("gigevision", camera="sim.bead-camera", options=sensor):
+                wait_until_tracked_on(running, out)
+        running.process.send_signal(signal.SIGINT)
+        ended = running.end()
+    assert ended.code == 0, ended.output
+    _, tracks = read_hdf5(only(out, "Tracking Data *.h5"))
+    assert (np.diff(tracks["frame_numbers"]) > 0).all(), "the numbers of the frames go on"
+    assert (np.diff(tracks["frame_timestamps_ns"]) > 0).all(), "B3"
+
+
+def wait_until_tracked_on(running, out):
+    running.until_said("the camera is there again, after ", 30.0)
+    rows = rows_saved(out)
+    wait_until(lambda: rows_saved(out) >= rows + 160, "more tracks on disk")
+
+
 def test_the_example_films_the_bench_and_its_beads_follow_the_focus(magscope_run, tmp_path):
     script = tmp_path / "move.py"
     script.write_text(
