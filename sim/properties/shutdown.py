@@ -167,7 +167,10 @@ class Ends(RouterWatch):
         told_ns = self._told.pop(who, None)
         if told_ns is None or who in self.facts.raising:
             return
-        late_s = (self.facts.now_ns - max(told_ns, self.facts.disturbed_ns({who}))) / NS_PER_S
+        # Who is left without a router leaves for that, and says so when it has shut down (S4).
+        died_ns = self.world.router.ended_ns
+        until_ns = self.facts.now_ns if died_ns is None else min(self.facts.now_ns, died_ns)
+        late_s = (until_ns - max(told_ns, self.facts.disturbed_ns({who}))) / NS_PER_S
         manager = self.facts.managers[who]
         if (
             late_s > OBEYED_S
