@@ -1,6 +1,7 @@
 """P4, B2 and B3: one stack, one reader; whole frames, each with its own time; in order."""
 # ruff: noqa: ARG002 - a hook takes all that is told
 
+from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -268,15 +269,23 @@ class VideoShowsFrames(StackWatch):
 
     id = "B2"
     title = "video shows whole frames, each with its own time"
+    sites = frozenset({"note.device"})
 
     def __init__(self, world: "World") -> None:
         super().__init__(world)
-        self._times_ns: dict[int, int] = {}
+        self._times_ns: dict[int, set[int]] = defaultdict(set)
+        self._first = self._next = 0
+
+    def step(self, step: Step) -> None:
+        """See the camera being opened, from when on it numbers its frames anew."""
+        if step.process == CAMERA and step.detail.endswith("is open"):
+            self._first = self._next
 
     def written(self, process: str, index: int, frame: Taken) -> None:
-        """Remember when a frame was taken."""
+        """Remember when a frame was taken, by the camera's own number, which it shows."""
+        self._next = frame.number + 1
         if self.world.record is not None:
-            self._times_ns[frame.number] = frame.time_ns
+            self._times_ns[frame.number - self._first].add(frame.time_ns)
 
     def at_end(self) -> None:
         """Look at the first frames that were saved."""
@@ -312,8 +321,8 @@ class VideoShowsFrames(StackWatch):
                 number = int(read_cells(cell.T[:, :, None, None])[0, 0, 3])
             except ValueError:
                 return "there is a frame of which a part is another one's"
-            time_ns = self._times_ns.get(number)
-            if time_ns is None or abs(float(label) - time_ns / _NS_PER_S) > 1e-6:
+            times_ns = self._times_ns[number]
+            if not any(abs(float(label) - t / _NS_PER_S) < 1e-6 for t in times_ns):
                 return f"frame {number} has the time {label}, at which it was not taken"
         return ""
 
