@@ -138,6 +138,8 @@ class DeviceContext:
 class Device(ABC):
     """A camera or a motor. One plain class is one device; its options are its constructor's.
 
+    One and the same thread makes all calls but the constructor's, and it need not be the main one.
+
     The constructor only stores its options. `open` connects, `close` lets go: both may be called
     any number of times, and `close` never raises because the device is already gone.
 
