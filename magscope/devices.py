@@ -58,6 +58,7 @@ class DeviceHolder:
         self.spec = spec
         self.started_ns = 0
         self._device: Device | None = None
+        self._has_gone = False
         self._context: DeviceContext | None = None
         self._blocks: dict[str, SharedMemory] = {}
         self._capture_dir: Path | None = None
@@ -114,6 +115,7 @@ class DeviceHolder:
         """
         assert self._device is not None
         self._device.open()
+        self._has_gone = False
         current().note("device", f"{self.spec.role} is open")
         for name, value in self.spec.settings.items():
             self._device.set(name, value)
@@ -128,6 +130,7 @@ class DeviceHolder:
             self._device.close()
         except DeviceError as error:
             self._log("warning", f"{self.spec.role}, while closing: {error}")
+        self._has_gone = True
         current().note("device", f"{self.spec.role} is closed")
 
     def _captured(self, device: Device) -> Device:
@@ -152,7 +155,7 @@ class DeviceHolder:
     def close(self) -> None:
         """Close the device, and let go of the memory."""
         try:
-            if self._device is not None:
+            if self._device is not None and not self._has_gone:
                 self._device.close()
                 current().note("device", f"{self.spec.role} is closed")
         finally:

@@ -67,9 +67,8 @@ class MotorManager(HardwareManagerBase):
         if self._is_connected:
             self._is_connected = False
             try:
-                if self._spec.on_exit == "stop" and not self._link.is_down:
-                    self._motor.stop()
-                    current().note("device", f"{self.name} is stopped")
+                if not self._link.is_down:
+                    self._stop()
             finally:
                 self._holder.close()
 
@@ -88,7 +87,7 @@ class MotorManager(HardwareManagerBase):
                 self.fetch()
             except GONE as error:
                 self._link.break_off(error)
-                self._holder.let_go()
+                self._part_from_motor()
                 self._arrive(f"{self.name} has gone")
 
     def fetch(self) -> None:
@@ -107,6 +106,19 @@ class MotorManager(HardwareManagerBase):
         self._next_ns = clock.monotonic_ns() + int(period_s * NS_PER_S)
         if not is_moving:
             self._arrive()
+
+    def _part_from_motor(self) -> None:
+        """Stop a motor that has gone, if it still hears that, and close it."""
+        try:
+            self._stop()
+        except DeviceError as error:
+            self.log("warning", f"the motor could not be told to stop: {error}")
+        self._holder.let_go()
+
+    def _stop(self) -> None:
+        if self._spec.on_exit == "stop":
+            self._motor.stop()
+            current().note("device", f"{self.name} is stopped")
 
     def _look_for_motor(self) -> None:
         if self._link.look(self._holder.connect):

@@ -178,7 +178,7 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         try:
             self._settle_in()
             while self._running:
-                due_s = self._aside(self._turn)
+                due_s = self._aside(self._loop_once)
                 self._wait(due_s)
                 self.receive_ipc()
         except (Exception, SystemExit) as caught:
@@ -212,7 +212,7 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
                     if not self._running:
                         return
                 else:
-                    self._hold(frame)
+                    self._hold_back(frame)
                 frame = self._receive()
 
     def _attach(self) -> None:
@@ -221,7 +221,7 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         self.tracks_buffer = MatrixBuffer(create=False, locks=self.locks, name="TracksBuffer")
         self.profiles_buffer = MatrixBuffer(create=False, locks=self.locks, name="ProfilesBuffer")
 
-    def _turn(self) -> float:
+    def _loop_once(self) -> float:
         self.do_main_loop()
         return self.seconds_to_next_loop() if self._running else 0.0
 
@@ -238,7 +238,7 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         result = self._helper.do(partial(work, *args), partial(self._meanwhile, patience))
         if patience.is_at_end:
             taken_s = patience.taken_s(clock.monotonic_ns())
-            self.log("info", f"{self._role()}: its driver has returned after {taken_s:.1f} s")
+            self.log("info", f"{self._named_role()}: its driver has returned after {taken_s:.1f} s")
         if self._wants_to_quit:
             ManagerProcessBase.quit(self)
         return result
@@ -250,13 +250,15 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         current().wait(sources, self._writable(), patience.next_look_s(now_ns, self._give_up_ns))
         bell.clear()
         self._beat()
-        self._listen()
+        self._listen_meanwhile()
         now_ns = current().clock.monotonic_ns()
         taken_s = patience.taken_s(now_ns)
         if patience.ends(now_ns):
-            self.log("warning", f"{self._role()}: its driver has not returned for {taken_s:.1f} s")
+            self.log(
+                "warning", f"{self._named_role()}: its driver has not returned for {taken_s:.1f} s"
+            )
         if not self._running:
-            self._hurry()
+            self._become_impatient()
         if 0 < self._give_up_ns <= now_ns:
             self._is_stuck = True
             raise DeviceTimeoutError(
@@ -264,25 +266,25 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
                 "device is neither stopped nor closed; look after it before you use it again"
             )
 
-    def _role(self) -> str:
+    def _named_role(self) -> str:
         return self._device_role or self.name
 
-    def _listen(self) -> None:
+    def _listen_meanwhile(self) -> None:
         """Keep what comes for later; only a request to quit is obeyed before all else."""
         while self._running and (frame := self._receive()) is not None:
             if frame.kind is Kind.MESSAGE and envelope(frame).meth == "quit":
-                self._hurry()
+                self._become_impatient()
                 self._held.appendleft(frame)
             else:
-                self._hold(frame)
+                self._hold_back(frame)
 
-    def _hold(self, frame: Frame) -> None:
+    def _hold_back(self, frame: Frame) -> None:
         if len(self._held) < MAX_WAITING_FRAMES:
             self._held.append(frame)
         else:
             self._refused += 1
 
-    def _hurry(self) -> None:
+    def _become_impatient(self) -> None:
         if not self._give_up_ns:
             self._give_up_ns = current().clock.monotonic_ns() + int(GIVE_UP_S * NS_PER_S)
 
@@ -465,7 +467,7 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
     def _tidy(self) -> None:
         if self._is_stuck:
             return
-        self._hurry()
+        self._become_impatient()
         try:
             self._aside(self.shutdown)
         except (DeviceError, OSError) as error:
@@ -477,7 +479,7 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         if isinstance(error, SystemExit):
             self.log("warning", f"{self.name} was told to terminate")
         elif isinstance(error, DeviceError):
-            self.log("error", f"{self._role()}: {error}")
+            self.log("error", f"{self._named_role()}: {error}")
         elif error is not None:
             lines = "".join(traceback.format_exception(error))
             self.log("error", f"{self.name} failed: {error!r}\n{lines}")
@@ -486,7 +488,7 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         if not self._has_said_goodbye:
             self._say_goodbye("failed" if error else "quitting")
         if not self._is_stuck:
-            self._let_go()
+            self._close_memory()
         current().end_session()
         self._helper.leave()
         if isinstance(error, SystemExit):
@@ -494,7 +496,7 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         if error is not None:
             raise SystemExit(1)
 
-    def _let_go(self) -> None:
+    def _close_memory(self) -> None:
         if self._board is not None:
             self._board.close()
         for buffer in (self.video_buffer, self.tracks_buffer, self.profiles_buffer):

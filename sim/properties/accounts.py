@@ -87,6 +87,8 @@ class Conservation(StackWatch):
 
     def written(self, process: str, index: int, frame: Taken) -> None:
         """Count a frame, and those that the device has lost before it."""
+        if index == 0:
+            self._board.look()
         self._count = index + 1
         self._missing += max(frame.number - self._next_number, 0)
         self._next_number = frame.number + 1
@@ -99,7 +101,7 @@ class Conservation(StackWatch):
         self._full_ns = None
         if self.flag.state != "FINISHED":
             self._dropped += released - self.ring.released
-            if CAMERA not in self.facts.raising:
+            if CAMERA not in self.facts.raising and self._board.is_there:
                 self._see_counted()
 
     def _see_counted(self) -> None:

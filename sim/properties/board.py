@@ -26,12 +26,17 @@ class Board:
             if name == "board" and machine.sessions.get(session) is self._world.router:
                 self._memory = memory
 
-    def read(self, manager: str, field: int) -> int:
-        """Return a field of a manager's record; 0 before there is one."""
+    @property
+    def is_there(self) -> bool:
+        """Whether it was found before its session was swept."""
         if self._memory is None:
             self.look()
+        return self._memory is not None
+
+    def read(self, manager: str, field: int) -> int:
+        """Return a field of a manager's record; 0 before there is one."""
         names = list(self._world.monitor.facts.managers)
-        if self._memory is None or manager not in names:
+        if not self.is_there or self._memory is None or manager not in names:
             return 0
         start = names.index(manager) * _RECORD_BYTES
         (version,) = struct.unpack_from("<q", self._memory, start)
