@@ -238,7 +238,7 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         result = self._helper.do(partial(work, *args), partial(self._meanwhile, patience))
         if patience.is_at_end:
             taken_s = patience.taken_s(clock.monotonic_ns())
-            self.log("info", f"{self._named_role()}: its driver has returned after {taken_s:.1f} s")
+            self.log("info", f"{self._log_role()}: its driver has returned after {taken_s:.1f} s")
         if self._wants_to_quit:
             ManagerProcessBase.quit(self)
         return result
@@ -255,7 +255,7 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         taken_s = patience.taken_s(now_ns)
         if patience.ends(now_ns):
             self.log(
-                "warning", f"{self._named_role()}: its driver has not returned for {taken_s:.1f} s"
+                "warning", f"{self._log_role()}: its driver has not returned for {taken_s:.1f} s"
             )
         if not self._running:
             self._become_impatient()
@@ -266,7 +266,7 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
                 "device is neither stopped nor closed; look after it before you use it again"
             )
 
-    def _named_role(self) -> str:
+    def _log_role(self) -> str:
         return self._device_role or self.name
 
     def _listen_meanwhile(self) -> None:
@@ -479,7 +479,7 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         if isinstance(error, SystemExit):
             self.log("warning", f"{self.name} was told to terminate")
         elif isinstance(error, DeviceError):
-            self.log("error", f"{self._named_role()}: {error}")
+            self.log("error", f"{self._log_role()}: {error}")
         elif error is not None:
             lines = "".join(traceback.format_exception(error))
             self.log("error", f"{self.name} failed: {error!r}\n{lines}")
