@@ -9,7 +9,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sim.faults import KINDS, Crash, DiskFull, DiskReadOnly, Fault, Hang, Raise, TornWrite
+from sim.faults import (
+    KINDS,
+    CameraDisconnect,
+    Crash,
+    DiskFull,
+    DiskReadOnly,
+    Fault,
+    Hang,
+    MotorDisconnect,
+    Raise,
+    TornWrite,
+)
 from sim.faults.swarm import CALLS, CAMERA, POOL, RECORDER, ROUTER, Chance
 from sim.world.plan import Action
 
@@ -167,6 +178,22 @@ def _moving_at_the_end(bits: Chance, stage: Stage) -> Scene:
     return Scene((move, Action(end_s, "Probe-1", "quit")))
 
 
+def _goes_away(bits: Chance, stage: Stage) -> Scene:
+    """A device goes away, or its driver says so, a motor in the middle of its way."""
+    gone_s = round(0.1 + _below_s(bits, stage.for_s / 2), 3)
+    for_s = _one_of(bits, (0.2, 0.5, 1.5))
+    if not stage.motors:
+        return Scene(faults=(CameraDisconnect(CAMERA, at_s=gone_s, for_s=for_s),))
+    motor = _one_of(bits, stage.motors)
+    at_s = max(round(gone_s - 0.02, 3), 0.0)
+    move = Action(at_s, "Probe-1", "send", motor, "move_motor", (motor, 40_000.0))
+    if bits.below(2):
+        return Scene((move,), (MotorDisconnect(motor, at_s=gone_s, for_s=for_s),))
+    error = _one_of(bits, ("DisconnectedError", "DeviceTimeoutError"))
+    # Where it writes down how far it has come.
+    return Scene((move,), (Raise(motor, site="memory.set", hit=2 + bits.below(20), error=error),))
+
+
 def _garbled_orders(bits: Chance, stage: Stage) -> Scene:
     """What the router sends to somebody comes out of the pipe garbled, twice, or not at all."""
     kind = KINDS[_one_of(bits, ("corrupt", "corrupt", "corrupt", "duplicate", "drop", "oversize"))]
@@ -261,7 +288,7 @@ def _with_script(bits: Chance, stage: Stage) -> Scene:
 _SCENES: tuple[Callable[[Chance, Stage], Scene], ...] = (
     _slow_start, _slow_start, _late_to_quit, _breaks_at_the_end, _waits_for_the_dead,
     _waits_for_the_dead, _moving_at_the_end, _garbled_orders, _switched_meanwhile, _many_ask,
-    _with_script, _orphans,
+    _with_script, _orphans, _goes_away, _goes_away,
 )  # fmt: skip
 _RECORDED: tuple[Callable[[Chance, Stage], Scene], ...] = (
     _switched_meanwhile, _switched_meanwhile, _killed_while_it_writes, _killed_while_it_writes,

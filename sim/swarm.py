@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from sim.faults import KINDS, FaultPlan
+from sim.faults import KINDS, FaultPlan, Raise
 from sim.faults.instruments import DeviceFault
 from sim.faults.swarm import draw_faults, draw_storm
 from sim.scenes import Scene, Stage, draw_scene, draw_script
@@ -92,7 +92,7 @@ def draw(seed: int, strategy: str = "portfolio") -> Trial:
     if strategy == "happy":
         faults = FaultPlan()
     start_method = "spawn" if bits.below(4) == 0 else "fork"
-    if any(isinstance(fault, DeviceFault) for fault in (*faults, *scene.faults)):
+    if any(isinstance(fault, (DeviceFault, Raise)) for fault in (*faults, *scene.faults)):
         policy = _one_of(bits, _POLICIES)
         rig = rig.replace("driver = ", f'reconnect = "{policy}"\ndriver = ')
         if policy == "ask":
