@@ -72,6 +72,7 @@ class Facts:
         session_ends_ns: When the router began to end the session; None before.
         asked_ns: When somebody first gave cause for the session to end; None before.
         asked_by: Who that was, and how, in words.
+        asker: The process that gave cause for it.
         tampered_ns: When a fault last changed what is in a pipe, by the end that it was written to.
         raising: The processes in which a fault has raised an exception, or a device was at fault.
         terminated: The processes that were told to terminate, which may be cut short anywhere.
@@ -87,7 +88,7 @@ class Facts:
         self.ran: set[str] = set()
         self.session_ends_ns: int | None = None
         self.asked_ns: int | None = None
-        self.asked_by = ""
+        self.asked_by, self.asker = "", ROUTER
         self.tampered_ns: dict[str, int] = {}
         self.raising: set[str] = set()
         self.terminated: set[str] = set()
@@ -194,10 +195,10 @@ class Facts:
         """Whether a probe was told not to read, at some time from then on."""
         return any(end >= from_ns for _, end in self.stalls.get(name, ()))
 
-    def ask(self, by: str) -> None:
+    def ask(self, by: str, who: str = ROUTER) -> None:
         """Take down that somebody has given cause for the session to end."""
         if self.asked_ns is None:
-            self.asked_ns, self.asked_by = self.now_ns, by
+            self.asked_ns, self.asked_by, self.asker = self.now_ns, by, who
 
     def _look(self, step: Step) -> None:
         if step.site == "note.state":
@@ -209,7 +210,7 @@ class Facts:
             if step.detail == "running":
                 self.ran.add(step.process)
             else:
-                self.ask(f"{step.process} said that it was {step.detail}")
+                self.ask(f"{step.process} said that it was {step.detail}", step.process)
         elif step.site == "pipe.tampered":
             self.tampered_ns[step.object] = step.t_ns
         elif step.site == "process.terminate":

@@ -69,7 +69,7 @@ class Ends(RouterWatch):
                 self._see_force(step.object)
         elif step.site == "note.message":
             if called(step.detail)[0] == "quit":
-                self.facts.ask(f"{who} obeyed a request to quit")
+                self.facts.ask(f"{who} obeyed a request to quit", who)
                 self._hears(who)
         elif step.site == "note.state" or step.detail != "-9":
             self._hears(who)
@@ -108,25 +108,27 @@ class Ends(RouterWatch):
                 f"The router has ended in order, and {', '.join(still)} still ran, of which it "
                 "knew. However long somebody hangs, a session ends when nobody is left."
             )
-        if still and self._base() == 0 and not self._is_told_off:
+        if still and self.facts.asked_ns is None and not self._is_told_off:
             self.violate(
                 f"{', '.join(still)} still ran at the end, though nobody had been asked to. "
                 "A session that is given a time to run must end when it is over."
             )
 
-    def _base(self) -> float:
-        """Return from when on the bounds count; infinite while the router is hindered."""
+    def _base(self) -> float | None:
+        """Return from when on the bounds count, infinite while the router is hindered; or None."""
         facts = self.facts
         if facts.asked_ns is None:
-            return 0
-        heard_ns = 0
+            return None
+        heard_ns: float = 0
         if ROUTER in facts.raising:  # it may not have heard of it
             heard_ns = facts.session_ends_ns or facts.now_ns
+        elif facts.session_ends_ns is None:  # who has no room in its pipe is not heard
+            heard_ns = facts.disturbed_ns({facts.asker})
         return max(facts.asked_ns, heard_ns, facts.struck_ns, facts.disturbed_ns({ROUTER}))
 
     def _judge(self) -> None:
         facts, base_ns = self.facts, self._base()
-        if self._is_told_off or not base_ns or base_ns == FOREVER_NS:
+        if self._is_told_off or base_ns is None or base_ns == FOREVER_NS:
             return
         past_s = (facts.now_ns - base_ns) / NS_PER_S
         asked = facts.asked_by
