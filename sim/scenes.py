@@ -266,12 +266,16 @@ def _disk_gives_out(bits: Chance, stage: Stage) -> Scene:
     gives_out = kind(RECORDER, at_s=at_s, for_s=for_s)
     if bits.below(2):
         gives_out = kind(RECORDER, site="file.write", hit=1 + bits.below(16), for_s=for_s)
-    again = [
-        Action(round(at_s + for_s * _one_of(bits, (0.5, 1.1, 1.5)), 3), "Probe-1", "send",
-               _EVERYBODY, "set_acquisition_dir_on", (is_on,))
+    later_s = _one_of(bits, (0.5 * for_s, 1.1 * for_s, 1.5 * for_s, stage.for_s / 3))
+    actions = [
+        Action(round(at_s + later_s, 3), "Probe-1", "send", _EVERYBODY, "set_acquisition_dir_on",
+               (is_on,))
         for is_on in _one_of(bits, ((True,), (True,), (False, True), ()))
     ]  # fmt: skip
-    return Scene(tuple(again), (gives_out,))
+    if stage.motors and bits.below(4):  # whose telemetry comes often then, and meets it first
+        motor, moves_s = _one_of(bits, stage.motors), max(round(at_s - 0.05, 3), 0.0)
+        actions += [Action(moves_s, "Probe-1", "send", motor, "move_motor", (motor, 40_000.0))]
+    return Scene(tuple(actions), (gives_out,))
 
 
 def _with_script(bits: Chance, stage: Stage) -> Scene:
@@ -300,8 +304,8 @@ _SWITCHES: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("set_acquisition_mode", ("track", "full-video", "track-and-crop-video")),
 )
 _FILE_SITES = (
-    "file.write", "file.write", "file.flush", "file.patch", "file.rename", "file.open",
-    "file.close", "file.fsync", "file.reopen",
+    "file.write", "file.write", "file.write", "file.flush", "file.flush", "file.flush",
+    "file.patch", "file.rename", "file.open", "file.close", "file.fsync", "file.reopen",
 )  # fmt: skip
 _STEPS = (
     "'sleep', 0.05",
