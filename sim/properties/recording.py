@@ -18,7 +18,7 @@ from sim.world.trace import Step
 if TYPE_CHECKING:
     from sim.world.world import World
 
-RESUMED_S = 0.25
+RESUMED_S = 0.5
 _IS_RECORDING, _ROWS_SAVED = 1, 2
 
 
