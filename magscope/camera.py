@@ -154,8 +154,11 @@ class CameraManager(ManagerProcessBase):
             return True  # some may have come before it went
 
     def _look_for_camera(self) -> None:
-        if self._link.look(self._feed.reopen):
-            self._holder.report(self)
+        self._link.look(self._reopen)
+
+    def _reopen(self) -> None:
+        self._feed.reopen()
+        self._holder.report(self)  # which asks it: it may have gone again by now
 
     def _release_finished(self, buffer: VideoBuffer) -> None:
         flag = self.shared_values.video_process_flag

@@ -121,9 +121,12 @@ class MotorManager(HardwareManagerBase):
             current().note("device", f"{self.name} is stopped")
 
     def _look_for_motor(self) -> None:
-        if self._link.look(self._holder.connect):
+        if self._link.look(self._reopen):
             self._next_ns = 0
-            self._holder.report(self)
+
+    def _reopen(self) -> None:
+        self._holder.connect()
+        self._holder.report(self)  # which asks it: it may have gone again by now
 
     def _arrive(self, problem: str = "") -> None:
         waiting, self._waiting = self._waiting, []
