@@ -119,6 +119,11 @@ def outcome(report: SessionReport, name: str) -> tuple[str, int | None]:
     return found.outcome, found.exit_code
 
 
+def has_nothing_to_do(now: Snapshot) -> bool:
+    """Return whether the pool has heard that acquisition is off, and has nothing left in hand."""
+    return not now.acquisition_on and now.flag == "READY" and now.busy_count == 0
+
+
 def not_clean(report: SessionReport) -> dict[str, tuple[str, int | None]]:
     """Return every process that did not end cleanly."""
     return {

@@ -15,6 +15,7 @@ from systemtools import (
     SLACK_S,
     as_toml,
     built,
+    has_nothing_to_do,
     is_gone,
     not_clean,
     only,
@@ -127,8 +128,8 @@ def test_p2_p3_an_idle_worker_that_is_killed_is_replaced(live):
     def story(system):
         yield "tracks", lambda now: now.tracks_rows > 0
         system.send("ManagerProcessBase", "set_acquisition_on", False)
+        yield "nothing under way", has_nothing_to_do
         yield "two idle workers", lambda now: len(workers(system, "idle")) == 2
-        yield "nothing under way", lambda now: now.busy_count == 0
         name = workers(system, "idle")[0]
         system.signal(name, signal.SIGKILL)
         yield (
@@ -157,7 +158,8 @@ def test_p2_p3_b1_a_worker_that_dies_with_a_stack_is_replaced(live, monkeypatch,
     def story(system):
         yield "tracks", lambda now: now.tracks_rows > 0
         system.send("ManagerProcessBase", "set_acquisition_on", False)
-        yield "an idle worker", lambda now: now.busy_count == 0 and workers(system, "idle")
+        yield "nothing under way", has_nothing_to_do
+        yield "an idle worker", lambda now: workers(system, "idle")
         system.signal("VideoWorker-1", signal.SIGSTOP)
         system.send("ManagerProcessBase", "set_acquisition_on", True)
         yield "a stack in its hands", lambda now: now.flag == "RUNNING" and now.busy_count == 1
@@ -170,7 +172,7 @@ def test_p2_p3_b1_a_worker_that_dies_with_a_stack_is_replaced(live, monkeypatch,
         yield "tracks again", lambda now: now.tracks_rows > rows
         assert system.now.t_s - since[1] < 2.0 + SLACK_S, "P2"
         system.send("ManagerProcessBase", "set_acquisition_on", False)
-        yield "an idle pool", lambda now: now.busy_count == 0 and now.flag == "READY"
+        yield "an idle pool", has_nothing_to_do
 
     report = live(ONE_WORKER, story)
     assert report.frames.lost == 20, "B1"
