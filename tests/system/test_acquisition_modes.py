@@ -52,13 +52,17 @@ def test_a_mode_of_the_rig_file_saves_what_it_says_and_nothing_else(
     _, data = read_hdf5(only(out, "Tracking Data *.h5"))
     assert len(data["bead_ids"]) == report.tracks_rows
     assert len(videos) == (report.frames.processed // N_IMAGES if axes else 0)
-    frames = expected_frames(report.frames.delivered)
+    device_lost = report.frames.device_lost  # by a camera that was not asked for them in time
+    frames = expected_frames(report.frames.delivered + device_lost)
     for video in videos:
         found_axes, pixels, times_s = read_video(video)
         assert found_axes == axes
         n_channels = len(ROIS) if axes == "TCYX" else 1
         numbers = frame_numbers(out, times_s)[::n_channels]
-        assert numbers.tolist() == list(range(numbers[0], numbers[0] + N_IMAGES))
+        steps = np.diff(numbers)
+        assert len(numbers) == N_IMAGES
+        assert (steps > 0).all()
+        assert (steps - 1).sum() <= device_lost
         wanted = frames[numbers]
         if axes == "TCYX":
             crops = [wanted[:, y0:y1, x0:x1] for x0, x1, y0, y1 in ROIS]
