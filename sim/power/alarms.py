@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sim.power.results import Results
 from sim.power.trial import Result
-from sim.power.watchdog import TrialError, run_trial_process
+from sim.power.watchdog import TrialError, run_trials
 
 SEEDS_A_CHUNK = 250
 _PACKAGES = ("hal", "magscope", "sim")
@@ -64,13 +64,13 @@ def run_alarms(
     with ThreadPoolExecutor(at_once) as pool:  # its threads only wait for processes
         futures = {
             pool.submit(
-                run_trial_process, None, directory, strategy, part, float("inf"), stops=False
+                run_trials, None, directory, strategy, [part], float("inf"), stops=False
             ): part
             for part in waiting
         }
         try:
             for future in as_completed(futures):
-                result = future.result()
+                (result,) = future.result()
                 results.add(key_of(strategy, futures[future], code), result)
                 yield result
         except (TrialError, KeyboardInterrupt):

@@ -12,7 +12,7 @@ from typing import Any
 
 from sim.power.mutants import REACHED, TRIGGERED, Mutant, MutantError
 
-_WORDS = 4
+_WORDS = 5
 
 
 class Marks:
@@ -41,6 +41,12 @@ class Marks:
             self._words[1] += 1
         return bool(condition)
 
+    def begin_trial(self) -> None:
+        """Note that another trial begins, and count its worlds anew."""
+        for word in range(_WORDS - 1):
+            self._words[word] = 0
+        self._words[4] += 1
+
     def begin_world(self, seed: int) -> None:
         """Note that another world begins."""
         self._words[2] += 1
@@ -58,8 +64,13 @@ class Marks:
 
     @property
     def worlds(self) -> int:
-        """How many worlds were begun."""
+        """How many worlds of the trial were begun."""
         return self._words[2]
+
+    @property
+    def trials(self) -> int:
+        """How many trials were begun."""
+        return self._words[4]
 
     @property
     def seed(self) -> int:

@@ -11,9 +11,10 @@ from sim.power.mutants import Mutant, digest
 from sim.power.results import Results
 from sim.power.statistics import censored_median, wilson
 from sim.power.trial import Result
-from sim.power.watchdog import TrialError, run_trial_process
+from sim.power.watchdog import TrialError, run_trials
 
 SEEDS_A_TRIAL = 100_000
+TRIALS_A_PROCESS = 5  # the program is loaded once for them
 
 
 @dataclass(frozen=True)
@@ -103,18 +104,31 @@ def run_jobs(
         else:
             yield job, known
     with ThreadPoolExecutor(at_once) as pool:  # its threads only wait for processes
-        futures = {
-            pool.submit(run_trial_process, j.mutant, directory, j.strategy, j.seeds, j.cpu_s): j
-            for j in waiting
-        }
+        futures = {pool.submit(_run_some, some, directory): some for some in _alike(waiting)}
         try:
             for future in as_completed(futures):
-                job, result = futures[future], future.result()
-                results.add(job.key, result)
-                yield job, result
+                for job, result in zip(futures[future], future.result(), strict=True):
+                    results.add(job.key, result)
+                    yield job, result
         except (TrialError, KeyboardInterrupt):
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _alike(jobs: Sequence[Job]) -> Iterator[list[Job]]:
+    """Yield the jobs that one process can do, a few at a time; all kinds get their turn."""
+    kinds: dict[tuple[str, str, float], list[Job]] = {}
+    for job in jobs:
+        kinds.setdefault((job.mutant.name, job.strategy, job.cpu_s), []).append(job)
+    longest = max((len(of_one) for of_one in kinds.values()), default=0)
+    for first in range(0, longest, TRIALS_A_PROCESS):
+        parts = (of_one[first : first + TRIALS_A_PROCESS] for of_one in kinds.values())
+        yield from (part for part in parts if part)
+
+
+def _run_some(jobs: Sequence[Job], directory: Path) -> list[Result]:
+    one = jobs[0]
+    return run_trials(one.mutant, directory, one.strategy, [j.seeds for j in jobs], one.cpu_s)
 
 
 def score(mutant: Mutant, strategy: str, results: Sequence[Result], cpu_s: float) -> Score:

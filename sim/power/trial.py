@@ -1,7 +1,7 @@
-"""One trial: worlds of consecutive seeds, in a process of its own, until one of them fails.
+"""A trial: worlds of consecutive seeds, in a process for this defect alone, until one fails.
 
 `python -m sim.power.trial --mutant NAME --strategy portfolio --seeds 0:1000 --cpu-s 60` prints one
-JSON line. Without `--mutant` the code is as it is.
+JSON line, and one more for each further `--seeds`. Without `--mutant` the code is as it is.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -167,33 +167,39 @@ def _story(trial: "Trial") -> str:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run one trial and print its result as one JSON line; exit code 2 for bad input."""
+    """Run trials and print the result of each as one JSON line; exit code 2 for bad input.
+
+    A process that has taken the CPU seconds of one trial begins no other: what worlds leave behind
+    in memory stays small.
+    """
     parser = argparse.ArgumentParser(prog="python -m sim.power.trial", description=__doc__)
     parser.add_argument("--mutant", default="", metavar="NAME")
     parser.add_argument("--mutants", type=Path, default=MUTANTS, metavar="DIR")
     parser.add_argument("--strategy", default="portfolio", choices=STRATEGIES)
-    parser.add_argument("--seeds", default="0:100000", metavar="A:B")
+    parser.add_argument("--seeds", action="append", metavar="A:B", help="0:100000")
     parser.add_argument("--cpu-s", type=float, default=60.0, metavar="S")
     parser.add_argument("--all", action="store_true", help="go on after a world that failed")
     parser.add_argument("--marks", type=Path, metavar="FILE", help="where others read the counters")
     given = parser.parse_args(words)
     marks = Marks(_shared(given.marks) if given.marks else None)
     try:
-        seeds = seed_range(given.seeds)
+        trials = [seed_range(text) for text in given.seeds or ["0:100000"]]
         mutant = None
         if given.mutant:
             mutant = named(load_mutants(given.mutants), given.mutant)
             install(mutant, marks)
-        result = run_worlds(marks, given.strategy, seeds, given.cpu_s, stops=not given.all)
+        for seeds in trials:
+            marks.begin_trial()
+            result = run_worlds(marks, given.strategy, seeds, given.cpu_s, stops=not given.all)
+            if mutant is not None:
+                triggered = result.triggered if mutant.tells_trigger else result.reached
+                result = replace(result, mutant=mutant.name, triggered=triggered)
+            print(result.to_json(), flush=True)
+            if time.process_time() > given.cpu_s:
+                break
     except (MutantError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
-    facts = asdict(result)
-    if mutant is not None:
-        facts["mutant"] = mutant.name
-        if not mutant.tells_trigger:
-            facts["triggered"] = facts["reached"]
-    print(json.dumps(facts), flush=True)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Runs a trial in a process of its own, and ends it when it no longer comes back.
+"""Runs trials in a process for them alone, and ends it when it no longer comes back.
 
 A world charges every poll and names a process that spins, so most loops without an end are found in
 virtual time. One that asks the world for nothing, or for things that take no time, is not: there
@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -33,34 +33,52 @@ class TrialError(RuntimeError):
     """A trial's process ended without a result."""
 
 
-def run_trial_process(
+def run_trials(
     mutant: Mutant | None,
     directory: Path,
     strategy: str,
-    seeds: range,
+    trials: Sequence[range],
     cpu_s: float,
     *,
     stops: bool = True,
     world_cpu_s: float = WORLD_CPU_S,
-) -> Result:
-    """Run a trial in a fresh process, and return what came of it.
+) -> list[Result]:
+    """Run trials in fresh processes, and return what came of each.
 
     Args:
         mutant: None for the code as it is.
         directory: Where the mutants are described.
         strategy: See `sim.power.trial.STRATEGIES`.
-        seeds: Of the worlds.
-        cpu_s: CPU seconds after which no world is begun.
+        trials: The seeds of the worlds of each.
+        cpu_s: CPU seconds of a trial after which no world is begun.
         stops: Whether the first world that fails is the last.
         world_cpu_s: CPU seconds after which one world counts as hanging.
 
     Raises:
-        TrialError: The process ended without a result.
+        TrialError: A process ended without a result.
     """
+    results: list[Result] = []
+    while len(results) < len(trials):  # a process that had to be ended did not do all
+        left = trials[len(results) :]
+        results += _run_process(mutant, directory, strategy, left, cpu_s, stops, world_cpu_s)
+    return results
+
+
+def _run_process(
+    mutant: Mutant | None,
+    directory: Path,
+    strategy: str,
+    trials: Sequence[range],
+    cpu_s: float,
+    stops: bool,
+    world_cpu_s: float,
+) -> list[Result]:
     words = [
         sys.executable, "-m", "sim.power.trial", "--mutants", str(directory),
-        "--strategy", strategy, "--seeds", f"{seeds.start}:{seeds.stop}", "--cpu-s", str(cpu_s),
+        "--strategy", strategy, "--cpu-s", str(cpu_s),
     ]  # fmt: skip
+    for seeds in trials:
+        words += ["--seeds", f"{seeds.start}:{seeds.stop}"]
     words += ["--mutant", mutant.name] if mutant is not None else []
     words += [] if stops else ["--all"]
     with TemporaryDirectory() as scratch, _marks(Path(scratch)) as (path, marks):
@@ -79,11 +97,16 @@ def run_trial_process(
                 process.kill()
                 process.wait()
         if not found and process.returncode >= 0:
-            return _result(process.returncode, output.read_text(), errors.read_text())
+            return _results(process.returncode, output.read_text(), errors.read_text())
         found = found or "crash"
+        lines = output.read_text().splitlines(keepends=True)
+        results = [_result(line) for line in lines if line.endswith("\n")]
+        if len(results) == len(trials):  # it ended badly after all was done
+            return results
+        seeds = trials[len(results)]
         tells = mutant is not None and mutant.tells_trigger
         reached = marks.times_reached
-        return Result(
+        ended = Result(
             mutant.name if mutant is not None else "",
             strategy,
             f"{seeds.start}:{seeds.stop}",
@@ -97,24 +120,27 @@ def run_trial_process(
             cpu_s=round(cpu_used_s, 3),
             failures=() if stops else ((marks.seed, found),),
         )
+        return [*results, ended]
 
 
 def _watch(
     process: "subprocess.Popen[bytes]", marks: Marks, world_cpu_s: float
 ) -> tuple[str, float]:
-    """Wait for a trial's end; return why it must be ended, or "", and its worlds' CPU seconds."""
-    of_worlds_s, worlds, world_cpu_began_s, first_cpu_s = 0.0, 0, 0.0, None
+    """Wait for a process; return why it must end, or "", and its newest trial's CPU seconds."""
+    of_worlds_s, world_cpu_began_s, trial_cpu_began_s = 0.0, 0.0, 0.0
+    seen = trial, worlds = 0, 0
     world_began_s = time.monotonic()
     with suppress(psutil.Error):  # it has ended meanwhile
         watched = psutil.Process(process.pid)
         while process.poll() is None:
             spent = watched.cpu_times()
             cpu_s = spent.user + spent.system
-            if marks.worlds != worlds:
-                worlds, world_cpu_began_s = marks.worlds, cpu_s
-                world_began_s = time.monotonic()
-                first_cpu_s = cpu_s if first_cpu_s is None else first_cpu_s
-            of_worlds_s = cpu_s - (first_cpu_s or 0.0)
+            if (marks.trials, marks.worlds) != seen:
+                if marks.trials != trial or not worlds:
+                    trial_cpu_began_s = cpu_s
+                seen = trial, worlds = marks.trials, marks.worlds
+                world_cpu_began_s, world_began_s = cpu_s, time.monotonic()
+            of_worlds_s = cpu_s - trial_cpu_began_s
             hangs = worlds and cpu_s - world_cpu_began_s > world_cpu_s
             if hangs or time.monotonic() - world_began_s > WORLD_WALL_S:
                 return "hang", of_worlds_s
@@ -137,11 +163,15 @@ def _marks(directory: Path) -> Iterator[tuple[Path, Marks]]:
             marks.close()
 
 
-def _result(code: int, output: str, errors: str) -> Result:
+def _results(code: int, output: str, errors: str) -> list[Result]:
     lines = output.splitlines()
     if code or not lines:
         last = errors.strip().splitlines()[-1:] or ["it said nothing"]
         raise TrialError(f"a trial ended with exit code {code}: {last[0]}")
-    facts = json.loads(lines[-1])
+    return [_result(line) for line in lines]
+
+
+def _result(line: str) -> Result:
+    facts = json.loads(line)
     failures = tuple((int(seed), str(text)) for seed, text in facts.pop("failures"))
     return replace(Result(**facts), failures=failures)

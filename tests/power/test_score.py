@@ -69,11 +69,11 @@ def test_trials_of_one_number_have_the_same_seeds():
 def test_results_are_kept_and_not_measured_again(tmp_path, monkeypatch):
     ran = []
 
-    def run(mutant, directory, strategy, seeds, cpu_s):
-        ran.append(seeds.start)
-        return _result(1.0, True, failures=((3, "R1: x"),))
+    def run(mutant, directory, strategy, trials, cpu_s):
+        ran.extend(seeds.start for seeds in trials)
+        return [_result(1.0, True, failures=((3, "R1: x"),))] * len(trials)
 
-    monkeypatch.setattr(score_module, "run_trial_process", run)
+    monkeypatch.setattr(score_module, "run_trials", run)
     path, jobs = tmp_path / "results.jsonl", jobs_of([MUTANT], ["fifo"], 2, 60.0)
     first = list(run_jobs(jobs, tmp_path, Results(path), at_once=2))
     with path.open("a") as file:
@@ -85,6 +85,25 @@ def test_results_are_kept_and_not_measured_again(tmp_path, monkeypatch):
     assert [result for _, result in again] == [_result(1.0, True, failures=((3, "R1: x"),))] * 3
 
 
+def test_a_process_does_a_few_trials_of_one_kind_and_every_kind_gets_its_turn(
+    tmp_path, monkeypatch
+):
+    ran = []
+
+    def run(mutant, directory, strategy, trials, cpu_s):
+        ran.append((mutant.name, strategy, [seeds.start // 100_000 for seeds in trials]))
+        return [_result(float(seeds.start), True) for seeds in trials]
+
+    monkeypatch.setattr(score_module, "run_trials", run)
+    jobs = jobs_of([MUTANT, OTHER], ["fifo", "pos"], 7, 60.0)
+    done = list(run_jobs(jobs, tmp_path, Results(), at_once=1))
+    kinds = [(m.name, s) for m in (MUTANT, OTHER) for s in ("fifo", "pos")]
+    assert sorted(ran[:4]) == sorted((*kind, [0, 1, 2, 3, 4]) for kind in kinds)
+    assert sorted(ran[4:]) == sorted((*kind, [5, 6]) for kind in kinds)
+    assert len(done) == len(jobs)
+    assert all(result.cpu_s == job.seeds.start for job, result in done)
+
+
 def test_a_result_is_not_taken_for_that_of_other_code(tmp_path):
     one, other = (jobs_of([MUTANT], ["fifo"], 1, 60.0, code=code)[0] for code in ("a", "b"))
     assert one.key != other.key
@@ -94,7 +113,7 @@ def test_a_trial_without_a_result_ends_the_measurement(tmp_path, monkeypatch):
     def fail(*_):
         raise TrialError("it said nothing")
 
-    monkeypatch.setattr(score_module, "run_trial_process", fail)
+    monkeypatch.setattr(score_module, "run_trials", fail)
     with pytest.raises(TrialError):
         list(run_jobs(jobs_of([MUTANT], ["fifo"], 2, 60.0), tmp_path, Results(), at_once=1))
 
@@ -102,13 +121,14 @@ def test_a_trial_without_a_result_ends_the_measurement(tmp_path, monkeypatch):
 def test_false_alarms_are_looked_for_in_ranges_and_resumed(tmp_path, monkeypatch):
     ran = []
 
-    def run(mutant, directory, strategy, seeds, cpu_s, stops):
+    def run(mutant, directory, strategy, trials, cpu_s, stops):
         assert mutant is None
         assert not stops
+        (seeds,) = trials
         ran.append((seeds.start, seeds.stop))
-        return _result(1.0, False, len(seeds))
+        return [_result(1.0, False, len(seeds))]
 
-    monkeypatch.setattr(alarms_module, "run_trial_process", run)
+    monkeypatch.setattr(alarms_module, "run_trials", run)
     path = tmp_path / "results.jsonl"
 
     def worlds_of(n):
@@ -135,8 +155,10 @@ def command():
 def test_the_command_prints_a_table_and_what_it_comes_to(command, monkeypatch):
     monkeypatch.setattr(
         score_module,
-        "run_trial_process",
-        lambda mutant, *_: _result(1.0, mutant.name == "channel-overtakes", property_="B1"),
+        "run_trials",
+        lambda mutant, _directory, _strategy, trials, _cpu_s: [
+            _result(1.0, mutant.name == "channel-overtakes", property_="B1") for _ in trials
+        ],
     )
     words = ("--only", "channel-overtakes", "--trials", "2", "--jobs", "1")
     done = command(*words, "--strategy", "portfolio", "--strategy", "happy")
@@ -153,9 +175,9 @@ def test_the_command_prints_a_table_and_what_it_comes_to(command, monkeypatch):
 
 def test_the_command_reports_false_alarms(command, monkeypatch):
     def run(*_, **__):
-        return _result(2.0, False, 250, failures=((12, "R1: a ghost"),))
+        return [_result(2.0, False, 250, failures=((12, "R1: a ghost"),))]
 
-    monkeypatch.setattr(alarms_module, "run_trial_process", run)
+    monkeypatch.setattr(alarms_module, "run_trials", run)
     done = command("--false-alarms", "250", "--jobs", "1")
     assert done.exit_code == 1
     assert "seed 12: R1: a ghost" in done.output

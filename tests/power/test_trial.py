@@ -9,7 +9,7 @@ from sim.power import trial
 from sim.power.hook import Marks
 from sim.power.mutants import chosen, load_mutants
 from sim.power.trial import main, property_of, run_worlds, seed_range
-from sim.power.watchdog import TrialError, _watch, run_trial_process
+from sim.power.watchdog import TrialError, _watch, run_trials
 
 MUTANTS = Path(__file__).parent / "mutants"
 TOP = MUTANTS.parents[2]
@@ -105,7 +105,7 @@ def test_bad_input_is_one_line_and_exit_code_2(capsys):
 
 def test_a_process_without_a_result_is_an_error():
     with pytest.raises(TrialError, match="exit code 2"):
-        run_trial_process(None, MUTANTS / "missing", "no-strategy", range(1), 1.0)
+        run_trials(None, MUTANTS / "missing", "no-strategy", [range(1)], 1.0)
 
 
 def test_the_watchdog_ends_a_world_that_takes_no_virtual_time(tmp_path):
@@ -125,8 +125,38 @@ def test_two_known_defects_are_found_in_processes_of_their_own(monkeypatch):
     monkeypatch.chdir(TOP)
     for name in ("router-knows-no-broadcast", "scope-leaves-shared-memory"):
         (mutant,) = chosen(load_mutants(MUTANTS), [name])
-        result = run_trial_process(mutant, MUTANTS, "portfolio", range(1000), 10.0)
-        assert result.mutant == name
-        assert result.reached > 0
-        assert result.detected
-        assert result.property in (*mutant.properties, "exception")
+        trials = [range(1000), range(500, 1500)]
+        results = run_trials(mutant, MUTANTS, "portfolio", trials, 10.0)
+        assert [result.seeds for result in results] == ["0:1000", "500:1500"]
+        for result in results:
+            assert result.mutant == name
+            assert result.reached > 0
+            assert result.detected
+            assert result.property in (*mutant.properties, "exception")
+
+
+def test_what_a_process_did_not_come_to_when_it_was_ended_another_one_does(tmp_path, monkeypatch):
+    monkeypatch.chdir(TOP)
+    (mutant,) = chosen(load_mutants(MUTANTS), ["router-knows-no-broadcast"])
+    (change,) = mutant.changes
+    spins = "        while True:\n            __reached__()\n"
+    described = "\n".join(
+        [
+            "[[mutant]]",
+            'name = "spins"',
+            'defect = "It goes on for ever."',
+            f'file = "{change.file}"',
+            'properties = ["S1"]',
+            f"old = '''\n{change.old}'''",
+            f"new = '''\n{spins}{change.old}'''",
+        ]
+    )
+    (tmp_path / "router.toml").write_text(described)
+    (mutant,) = load_mutants(tmp_path)
+    trials = [range(5, 9), range(2, 4)]
+    results = run_trials(mutant, tmp_path, "portfolio", trials, 10.0, world_cpu_s=0.3)
+    assert [(r.seeds, r.property, r.seed) for r in results] == [
+        ("5:9", "hang", 5),
+        ("2:4", "hang", 2),
+    ]
+    assert all(r.reached > 100 and r.detected and 0.2 < r.cpu_s < 5.0 for r in results)
