@@ -4,32 +4,22 @@ import inspect
 import signal
 import traceback
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 from hal.clock import NS_PER_S
-from hal.errors import DeviceError, DeviceTimeoutError
+from hal.errors import DeviceError
+from magscope.aside import Aside
 from magscope.board import FIELDS, Board
-from magscope.channel import MAX_WAITING_FRAMES, Channel
+from magscope.channel import Channel
 from magscope.datatypes import MatrixBuffer, VideoBuffer
-from magscope.patience import GIVE_UP_S, Patience
-from magscope.protocol import (
-    Frame,
-    Kind,
-    MessageError,
-    arguments,
-    envelope,
-    is_name,
-    pack,
-    pack_message,
-    unpack,
-)
+from magscope.mail import Mail
+from magscope.protocol import Frame, Kind, MessageError, arguments, envelope, is_name, pack
 from magscope.resources import InterprocessValues as InterprocessValues
 from magscope.resources import Resources as Resources
-from magscope.runtime import Bell, Endpoint, Helper, RuntimeProcess, current
+from magscope.runtime import Endpoint, Helper, RuntimeProcess, current
 from magscope.singletons import SingletonABCMeta as SingletonABCMeta
 from magscope.singletons import SingletonMeta as SingletonMeta
 from magscope.utils import AcquisitionMode, Message, registerwithscript, rois_by_bead
@@ -89,16 +79,12 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         self._running = False
         self._has_quit = False
         self._has_said_goodbye = False
-        self._channel: Channel
-        self._sent = 0
-        self._refused = 0  # frames that there was no room for
-        self._held: deque[Frame] = deque()  # what came before there was anything to obey it
+        self._mail: Mail
+        self._device_aside: Aside
         self._board: Board | None = None
         self._status: dict[str, int] = dict.fromkeys(("heartbeat_ns", *self.status_fields), 0)
         self._device_role = ""
         self._helper = Helper()
-        self._give_up_ns = 0  # when a driver that does not return is left to itself
-        self._is_stuck = False  # it has been
         self._wants_to_quit = False
         self.token = 0
         self.caller = ""
@@ -170,9 +156,16 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         """Be the process: attach, set up, loop until told to quit, clean up."""
         runtime = current()
         runtime.enter(self)
-        self._channel = Channel(self.resources.end)
         if self.holds_device:
             self._helper = runtime.helper()
+        self._mail = Mail(self.name, self.resources.end, self._helper, at_end=self._leave)
+        self._device_aside = Aside(
+            self._helper,
+            self._mail,
+            beat=self._beat,
+            is_running=lambda: self._running,
+            role=self._log_role,
+        )
         self._running = True
         error: BaseException | None = None
         try:
@@ -195,15 +188,15 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         self._attach()
         self._aside(self.setup)
         self._beat()
-        self._post(pack(Kind.STATE, "running"))
+        self._mail.post(pack(Kind.STATE, "running"))
         current().note("state", "running")
 
     def _await_go(self) -> None:
         """Wait until the camera is open, and with it the size of a frame is known."""
         while self._running:
-            current().wait([self._channel], self._writable(), HEARTBEAT_S)
+            current().wait([self._mail.channel], self._writable(), HEARTBEAT_S)
             self._look_for_router()
-            frame = self._receive()
+            frame = self._mail.receive()
             while frame is not None:
                 if frame.kind is Kind.GO:
                     return
@@ -212,8 +205,8 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
                     if not self._running:
                         return
                 else:
-                    self._hold_back(frame)
-                frame = self._receive()
+                    self._mail.hold_back(frame)
+                frame = self._mail.receive()
 
     def _attach(self) -> None:
         if not self.makes_video_buffer:
@@ -233,81 +226,25 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         """
         if not self.holds_device:
             return work(*args)
-        clock = current().clock
-        patience = Patience(clock.monotonic_ns())
-        result = self._helper.do(partial(work, *args), partial(self._meanwhile, patience))
-        if patience.is_at_end:
-            taken_s = patience.taken_s(clock.monotonic_ns())
-            self.log("info", f"{self._log_role()}: its driver has returned after {taken_s:.1f} s")
+        result = self._device_aside.do(partial(work, *args))
         if self._wants_to_quit:
             ManagerProcessBase.quit(self)
         return result
 
-    def _meanwhile(self, patience: Patience, bell: Bell) -> None:
-        """Wait for a helper that takes long: listen, show signs of life, and give up in time."""
-        sources = (bell, self._channel) if self._running else (bell,)
-        now_ns = current().clock.monotonic_ns()
-        current().wait(sources, self._writable(), patience.next_look_s(now_ns, self._give_up_ns))
-        bell.clear()
-        self._beat()
-        self._listen_meanwhile()
-        now_ns = current().clock.monotonic_ns()
-        taken_s = patience.taken_s(now_ns)
-        if patience.ends(now_ns):
-            self.log(
-                "warning", f"{self._log_role()}: its driver has not returned for {taken_s:.1f} s"
-            )
-        if not self._running:
-            self._become_impatient()
-        if 0 < self._give_up_ns <= now_ns:
-            self._is_stuck = True
-            raise DeviceTimeoutError(
-                f"its driver has not returned for {taken_s:.1f} s, and is left to itself: the "
-                "device is neither stopped nor closed; look after it before you use it again"
-            )
-
     def _log_role(self) -> str:
         return self._device_role or self.name
-
-    def _listen_meanwhile(self) -> None:
-        """Keep what comes for later; only a request to quit is obeyed before all else."""
-        while self._running and (frame := self._receive()) is not None:
-            if frame.kind is Kind.MESSAGE and envelope(frame).meth == "quit":
-                self._become_impatient()
-                self._held.appendleft(frame)
-            else:
-                self._hold_back(frame)
-
-    def _hold_back(self, frame: Frame) -> None:
-        if len(self._held) < MAX_WAITING_FRAMES:
-            self._held.append(frame)
-        else:
-            self._refused += 1
-
-    def _become_impatient(self) -> None:
-        if not self._give_up_ns:
-            self._give_up_ns = current().clock.monotonic_ns() + int(GIVE_UP_S * NS_PER_S)
 
     def _wait(self, due_s: float) -> None:
         if not self._running:
             return
-        timeout_s = min(max(due_s, 0.0), HEARTBEAT_S)
+        timeout_s = 0.0 if self._mail.held else min(max(due_s, 0.0), HEARTBEAT_S)
         writable = self._writable()
-        if self._held:
-            timeout_s = 0.0
-        current().wait((self._channel, *self.wait_sources()), writable, timeout_s)
+        current().wait((self._mail.channel, *self.wait_sources()), writable, timeout_s)
         self._beat()
 
     def _writable(self) -> tuple[Channel, ...]:
-        with self._helper.turn:
-            if self._channel.wants_room and not self._channel.flush():
-                return (self._channel,)
-        if self._refused:
-            count, self._refused = self._refused, 0
-            self.log(
-                "warning", f"{count} messages refused: more were sent at once than wait in line"
-            )
-        return ()
+        """Send on what waits for room; return the pipes that have too little."""
+        return self._mail.unsent()
 
     def _beat(self) -> None:
         now = current().clock.monotonic_ns()
@@ -318,7 +255,11 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
     def _look_for_router(self) -> None:
         """Leave when the router has died: whoever hangs may keep a copy of its pipe's end open."""
         if current().owner_is_gone():
-            self._running = False
+            self._leave()
+
+    def _leave(self) -> None:
+        """End as after a quit, for the router is gone."""
+        self._running = False
 
     def publish(self, **changes: int) -> None:
         """Change fields of this process' record on the board."""
@@ -337,47 +278,20 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         return self._send(message, token=0)
 
     def _send(self, message: Message, token: int) -> bool:
-        self._sent += 1
-        try:
-            if self._post(pack_message(message, self.name, self._sent, token)):
-                return True
-            reason = "the router is gone or takes no more messages"
-        except ValueError as error:
-            reason = str(error)
-        self.log("warning", f"message refused: {reason}")
-        return False
+        return self._mail.send(message, token)
 
     def log(self, level: str, text: str) -> None:
         """Tell the router something for its log; `level` is `info`, `warning` or `error`."""
-        current().note(level, text)
-        self.send_control(pack(Kind.LOG, level, payload=text.encode()))
+        self._mail.log(level, text)
 
     def send_control(self, frame: bytes) -> None:
         """Send the router a frame that is no message."""
-        self._post(frame)
-
-    def _post(self, frame: bytes) -> bool:
-        with self._helper.turn:
-            if self._channel.post(frame):
-                return True
-            self._refused += 1
-            return False
-
-    def _receive(self) -> Frame | None:
-        while True:
-            try:
-                raw = self._channel.receive()
-                return None if raw is None else unpack(raw)
-            except EOFError:  # the router is gone: leave, as after a quit
-                self._running = False
-                return None
-            except MessageError as error:
-                self.log("warning", f"frame refused: {error}")
+        self._mail.post(frame)
 
     def receive_ipc(self) -> None:
         """Obey the messages that have come, so many at a time that the loop is not starved."""
         for _ in range(FRAMES_A_LOOP):
-            frame = self._held.popleft() if self._held else self._receive()
+            frame = self._mail.next()
             if frame is None or not self._running:
                 return
             self._aside(self._obey, frame)
@@ -448,26 +362,26 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
     def _say_goodbye(self, state: str) -> None:
         self._has_said_goodbye = True
         current().note("state", state)
-        self._post(pack(Kind.STATE, state))
+        self._mail.post(pack(Kind.STATE, state))
         self._drain()
 
     def _drain(self) -> None:
         """Discard what still comes until the router has taken note, so that nobody blocks."""
-        runtime = current()
+        runtime, channel = current(), self._mail.channel
         deadline_ns = runtime.clock.monotonic_ns() + int(DRAIN_S * NS_PER_S)
         while (left_ns := deadline_ns - runtime.clock.monotonic_ns()) > 0:
-            runtime.wait([self._channel], self._writable(), left_ns / NS_PER_S)
+            runtime.wait([channel], self._writable(), left_ns / NS_PER_S)
             try:
-                while (raw := self._channel.receive()) is not None:
+                while (raw := channel.receive()) is not None:
                     if raw.startswith(Kind.ACKNOWLEDGE.value):
                         return
             except EOFError:
                 return
 
     def _tidy(self) -> None:
-        if self._is_stuck:
+        if self._device_aside.is_stuck:
             return
-        self._become_impatient()
+        self._device_aside.hurry()
         try:
             self._aside(self.shutdown)
         except (DeviceError, OSError) as error:
@@ -487,7 +401,7 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
             self._shut_down()
         if not self._has_said_goodbye:
             self._say_goodbye("failed" if error else "quitting")
-        if not self._is_stuck:
+        if not self._device_aside.is_stuck:
             self._close_memory()
         current().end_session()
         self._helper.leave()

@@ -112,7 +112,7 @@ class VideoProcessorManager(ManagerProcessBase):
         )
 
     def _writable(self) -> tuple[Channel, ...]:
-        """Send on what waits for room, tasks too; return the pipes that have too little."""
+        """Send on tasks, too."""
         waiting = [hand.channel for hand in self._hands if hand.channel.wants_room]
         return (*super()._writable(), *(c for c in waiting if not c.flush()))
 

@@ -148,11 +148,12 @@ class BoundedQueues(RouterWatch):
             self._look_at_router()
         elif step.process in self.facts.managers:
             being = getattr(self.world.machine.running, "being", None)
-            channel = getattr(being, "_channel", None)
-            if channel is not None:
-                self._look_at(channel, step.process)
-                held = len(getattr(being, "_held", ()))
-                self._compare(held, MAX_WAITING_FRAMES, f"messages that {step.process} holds back")
+            mail = getattr(being, "_mail", None)
+            if mail is not None:
+                self._look_at(mail.channel, step.process)
+                self._compare(
+                    mail.held, MAX_WAITING_FRAMES, f"messages that {step.process} holds back"
+                )
 
     def _look_at_router(self) -> None:
         session: Any = self.world.scope and self.world.scope.session

@@ -197,8 +197,8 @@ class NothingLost(RouterWatch):
     def _waiting_with(self, name: str) -> int:
         """Return how many frames wait for room in a manager's pipe."""
         being = getattr(self.facts.process(name), "being", None)
-        channel = getattr(being, "_channel", None)
-        return 0 if channel is None else channel.waiting + (not channel.end.is_flushed)
+        mail = getattr(being, "_mail", None)
+        return 0 if mail is None else mail.channel.waiting + (not mail.channel.end.is_flushed)
 
     def _ended(self, step: Step) -> None:
         """See that a manager which ended in order has left nothing unsaid."""

@@ -86,7 +86,7 @@ class Probe(ManagerProcessBase):
         elif action.do == "talk":
             self._talk(action)
         elif action.do == "post":
-            self._post(bytes.fromhex("".join(action.args)))
+            self._mail.post(bytes.fromhex("".join(action.args)))
         elif action.do == "send_bad":
             self._send_bad(action.to, action.meth)
         elif action.do == "stall":

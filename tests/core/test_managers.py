@@ -3,7 +3,7 @@ from fakes import FakeEnd, FakeManager
 
 from hal.errors import DeviceError
 from magscope.board import FIELDS
-from magscope.channel import Channel
+from magscope.mail import Mail
 from magscope.processes import (
     LATER,
     InterprocessValues,
@@ -12,7 +12,7 @@ from magscope.processes import (
     SingletonMeta,
 )
 from magscope.protocol import Kind, MessageError, arguments, envelope, pack_message, unpack
-from magscope.runtime import RuntimeProcess, current
+from magscope.runtime import Helper, RuntimeProcess, current
 from magscope.singletons import forget_singletons
 from magscope.utils import AcquisitionMode, Message, PoolVideoFlag
 
@@ -48,15 +48,19 @@ class Obedient(FakeManager):
 
 @pytest.fixture
 def manager():
+    return with_mail(FakeEnd())
+
+
+def with_mail(end):
     made = Obedient()
-    made._channel = Channel(FakeEnd())
+    made._mail = Mail(made.name, end, Helper(), at_end=made._leave)
     made._running = True
     return made
 
 
 def obey(manager, meth, *args, token=0, sender="Sender", **kwargs):
     """Let the manager obey one message; return the frames that it sends."""
-    end = manager._channel.end
+    end = manager._mail.channel.end
     end.sent.clear()
     end.inbox.append(pack_message(Message("Obedient", meth, *args, **kwargs), sender, 1, token))
     manager.receive_ipc()
@@ -70,7 +74,7 @@ def test_a_message_calls_a_public_method_with_its_arguments(manager):
 
 def test_messages_are_obeyed_in_order(manager):
     for number in range(5):
-        manager._channel.end.inbox.append(
+        manager._mail.channel.end.inbox.append(
             pack_message(Message("Obedient", "one", number), "Sender", number)
         )
     manager.receive_ipc()
@@ -137,9 +141,9 @@ def test_r3_a_method_that_fails_is_reported_and_the_next_one_obeyed(manager, err
 
 
 def test_r3_a_payload_that_can_not_be_opened_is_reported_and_the_next_one_obeyed(manager):
-    manager._channel.end.inbox.append(b"MObedient\tone\tSender\t1\t0\nrubbish")
+    manager._mail.channel.end.inbox.append(b"MObedient\tone\tSender\t1\t0\nrubbish")
     manager.receive_ipc()
-    assert "can not be unpickled" in unpack(manager._channel.end.sent[0]).payload.decode()
+    assert "can not be unpickled" in unpack(manager._mail.channel.end.sent[0]).payload.decode()
     obey(manager, "one", 1)
     assert manager.calls == [1]
 
@@ -153,7 +157,7 @@ def test_who_wants_to_hear_of_the_end_hears_of_it_once(manager, meth, args, prob
     if problem is None:
         assert frames == []
         manager.done(7)
-        frames = [unpack(manager._channel.end.sent[-1])]
+        frames = [unpack(manager._mail.channel.end.sent[-1])]
         problem = ""
         assert envelope(frames[0]).to == "ScriptManager"
     else:
@@ -168,15 +172,15 @@ def test_r3_what_can_not_be_sent_is_refused_where_it_is_sent_and_reported(manage
     if isinstance(wrong, Message) and wrong.args:
         wrong.args = (lambda: 1,)
     assert manager.send_ipc(wrong) is False
-    (log,) = [unpack(raw) for raw in manager._channel.end.sent]
+    (log,) = [unpack(raw) for raw in manager._mail.channel.end.sent]
     assert (log.kind, log.fields) == (Kind.LOG, ("warning",))
     assert b"message refused" in log.payload
     assert manager.send_ipc(Message("A", "b")) is True
 
 
-def test_r3_a_message_that_is_too_large_is_refused_and_reported(manager, runtime):
+def test_r3_a_message_that_is_too_large_is_refused_and_reported(runtime):
     first, second = runtime.pipe()
-    manager._channel = Channel(first)
+    manager = with_mail(first)
     assert manager.send_ipc(Message("A", "b", bytes(17 * 1024 * 1024))) is False
     assert b"too many for a message" in second.receive()
     first.close()
@@ -186,12 +190,12 @@ def test_r3_a_message_that_is_too_large_is_refused_and_reported(manager, runtime
 def test_a_managers_messages_are_numbered(manager):
     for _ in range(3):
         manager.send_ipc(Message("A", "b"))
-    heads = [envelope(unpack(raw)) for raw in manager._channel.end.sent]
+    heads = [envelope(unpack(raw)) for raw in manager._mail.channel.end.sent]
     assert [(head.sender, head.number) for head in heads] == [("Obedient", n) for n in (1, 2, 3)]
 
 
 def test_s4_a_manager_whose_router_is_gone_leaves(manager):
-    manager._channel.end.is_cut = True
+    manager._mail.channel.end.is_cut = True
     manager.receive_ipc()
     assert manager._running is False
 

@@ -88,7 +88,7 @@ def test_r1_messages_that_a_manager_obeys_in_the_wrong_order(broken):
     def make(_):
         def backwards(self):
             frames = []
-            while (frame := self._receive()) is not None:
+            while (frame := self._mail.receive()) is not None:
                 frames.append(frame)
             for frame in reversed(frames):
                 self._obey(frame)
@@ -203,17 +203,16 @@ def test_s3_survivors_of_the_router_that_sweep_nothing(broken):
 
 
 def test_s4_managers_that_take_the_end_of_their_pipe_for_silence(broken):
-    def make(receive):
+    def make(leave):
         def deaf(self):
-            frame = receive(self)
-            if not self._running and not self._has_quit:
-                self._running = True
+            if self._has_quit:
+                leave(self)
+            else:
                 current().clock.sleep_s(0.5)
-            return frame
 
         return deaf
 
-    broken(ManagerProcessBase, "_receive", make)
+    broken(ManagerProcessBase, "_leave", make)
     said = only("NoOrphans", faults=[Crash("MagScope", at_s=0.2)])
     assert "after the router had died" in said[0]
 
@@ -682,11 +681,11 @@ def test_s1_a_manager_that_hears_no_quit_while_it_starts(broken):
     def make(_):
         def holds_back(self):
             while self._running:
-                current().wait([self._channel])
-                while (frame := self._receive()) is not None:
+                current().wait([self._mail.channel])
+                while (frame := self._mail.receive()) is not None:
                     if frame.kind is Kind.GO:
                         return
-                    self._held.append(frame)
+                    self._mail.hold_back(frame)
 
         return holds_back
 

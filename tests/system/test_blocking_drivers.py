@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from systemtools import SLACK_S, is_gone, not_clean, session_names, small_rig, wait_until
 
-import magscope.patience
-import magscope.processes
+import magscope.aside
 import magscope.session
 
 FOCUS = """
@@ -22,8 +21,8 @@ options = {{ gate = "{gate}", call = "{call}" }}
 @pytest.fixture
 def gate(tmp_path, monkeypatch):
     """Give a FIFO, on which a driver blocks; who waits for it is soon impatient."""
-    monkeypatch.setattr(magscope.patience, "SLOW_S", 0.3)
-    monkeypatch.setattr(magscope.processes, "GIVE_UP_S", 1.0)
+    monkeypatch.setattr(magscope.aside, "SLOW_S", 0.3)
+    monkeypatch.setattr(magscope.aside, "GIVE_UP_S", 1.0)
     monkeypatch.syspath_prepend(Path(__file__).parent)
     path = tmp_path / "gate"
     os.mkfifo(path)
@@ -98,7 +97,7 @@ def test_s1_s5_a_driver_that_never_returns_is_left_to_itself_and_the_rest_ends_i
 
 
 def test_s7_a_device_whose_driver_returns_in_time_is_stopped_and_closed(live, gate, monkeypatch):
-    monkeypatch.setattr(magscope.processes, "GIVE_UP_S", 10.0)
+    monkeypatch.setattr(magscope.aside, "GIVE_UP_S", 10.0)
     ask = magscope.session.Session.ask_to_quit
 
     def ask_and_let_return(session, peer):

@@ -1,0 +1,101 @@
+"""What a manager says to the router, and what it hears from it."""
+
+from collections import deque
+from collections.abc import Callable
+
+from magscope.channel import MAX_WAITING_FRAMES, Channel
+from magscope.protocol import Frame, Kind, MessageError, pack, pack_message, unpack
+from magscope.runtime import Endpoint, Helper, current
+from magscope.utils import Message
+
+
+class Mail:
+    """A manager's end of the pipe to the router; its helper may post, too.
+
+    Args:
+        sender: The manager's name.
+        end: Of the pipe.
+        helper: Whose turn it may be.
+        at_end: Called when the router is gone, and all it had said is read.
+
+    Attributes:
+        channel: To wait for.
+    """
+
+    def __init__(
+        self, sender: str, end: Endpoint, helper: Helper, *, at_end: Callable[[], None]
+    ) -> None:
+        self.channel = Channel(end)
+        self._sender = sender
+        self._helper = helper
+        self._at_end = at_end
+        self._sent = 0
+        self._refused = 0  # frames that there was no room for
+        self._held: deque[Frame] = deque()  # what came before there was anything to obey it
+
+    @property
+    def held(self) -> int:
+        """How many frames are held back."""
+        return len(self._held)
+
+    def post(self, frame: bytes) -> bool:
+        """Send a frame now or as soon as there is room; False if it was refused."""
+        with self._helper.turn:
+            if self.channel.post(frame):
+                return True
+            self._refused += 1
+            return False
+
+    def send(self, message: Message, token: int) -> bool:
+        """Send a message; False if it was refused, which is reported."""
+        self._sent += 1
+        try:
+            if self.post(pack_message(message, self._sender, self._sent, token)):
+                return True
+            reason = "the router is gone or takes no more messages"
+        except ValueError as error:
+            reason = str(error)
+        self.log("warning", f"message refused: {reason}")
+        return False
+
+    def log(self, level: str, text: str) -> None:
+        """Tell the router something for its log."""
+        current().note(level, text)
+        self.post(pack(Kind.LOG, level, payload=text.encode()))
+
+    def unsent(self) -> tuple[Channel, ...]:
+        """Send what waits for room; return what to wait for if there is not enough."""
+        with self._helper.turn:
+            if self.channel.wants_room and not self.channel.flush():
+                return (self.channel,)
+        if self._refused:
+            count, self._refused = self._refused, 0
+            self.log(
+                "warning", f"{count} messages refused: more were sent at once than wait in line"
+            )
+        return ()
+
+    def receive(self) -> Frame | None:
+        """Return the next frame that comes; None if there is none."""
+        while True:
+            try:
+                raw = self.channel.receive()
+                return None if raw is None else unpack(raw)
+            except EOFError:
+                self._at_end()
+                return None
+            except MessageError as error:
+                self.log("warning", f"frame refused: {error}")
+
+    def hold_back(self, frame: Frame, *, is_first: bool = False) -> None:
+        """Keep a frame for later, before or behind the others that are held back."""
+        if is_first:
+            self._held.appendleft(frame)
+        elif len(self._held) < MAX_WAITING_FRAMES:
+            self._held.append(frame)
+        else:
+            self._refused += 1
+
+    def next(self) -> Frame | None:
+        """Return the oldest frame that was held back, or else the next one that comes."""
+        return self._held.popleft() if self._held else self.receive()
