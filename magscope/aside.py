@@ -6,12 +6,13 @@ from typing import Any
 from hal.clock import NS_PER_S
 from hal.errors import DeviceTimeoutError
 from magscope.mail import Mail
-from magscope.protocol import Kind, envelope
+from magscope.protocol import Frame, Kind, envelope
 from magscope.runtime import Bell, Helper, current
 
 SLOW_S = 3.0
 GIVE_UP_S = 4.0
 LOOK_S = 0.5
+DROPPED = "messages dropped: the request to quit came while the driver was busy with earlier ones"
 
 
 class Patience:
@@ -53,8 +54,9 @@ class Aside:
 
     Args:
         helper: What does it.
-        mail: What the manager listens to. What comes meanwhile is kept for later; only a request
-            to quit then comes before all else.
+        mail: What the manager listens to. What comes meanwhile is kept for later, but for a
+            request to quit: what came before it is dropped, which is reported, as each of them may
+            take a driver long.
         beat: Shows a sign of life.
         is_running: Whether the manager has not been told to quit.
         role: What the device is called in the log.
@@ -124,7 +126,16 @@ class Aside:
 
     def _listen(self) -> None:
         while self._is_running() and (frame := self._mail.receive()) is not None:
-            asks_to_quit = frame.kind is Kind.MESSAGE and envelope(frame).meth == "quit"
-            if asks_to_quit:
-                self.hurry()
-            self._mail.hold_back(frame, is_first=asks_to_quit)
+            if frame.kind is Kind.MESSAGE and envelope(frame).meth == "quit":
+                self._hear_quit(frame)
+            else:
+                self._mail.hold_back(frame)
+
+    def _hear_quit(self, frame: Frame) -> None:
+        if self._give_up_ns:  # it has been told before
+            self._mail.hold_back(frame)
+            return
+        self.hurry()
+        if self._mail.held:
+            self._mail.log("warning", f"{self._mail.held} {DROPPED}")
+        self._mail.hold_back(frame, is_first=True)

@@ -176,7 +176,7 @@ class Stage:
 
     def hold(self, actor: Actor, after: int) -> None:
         """Stop a process at one of its next operations, until it is let go; 0: at the first."""
-        self._points[actor.task] = (after, self.kernel.freeze)
+        self._points[actor.task] = (after, lambda _: self.kernel.freeze(actor.process.threads))
 
     def kill_later(self, actor: Actor, after: int) -> None:
         """End a process at one of its next operations; 0: at the first."""
@@ -185,7 +185,7 @@ class Stage:
     def let_go(self, actor: Actor) -> None:
         """Let a process that was held go on."""
         self._points.pop(actor.task, None)
-        self.kernel.thaw(actor.task)
+        self.kernel.thaw(actor.process.threads)
 
     def _look(self, task: Task, *_: Any) -> None:
         if task not in self._points:

@@ -182,7 +182,7 @@ class Facts:
         died = {p.name for p in machine.processes.values() if p.ended_ns == self.now_ns}
         holders: set[str] = set()
         for lock in machine.locks:
-            if process.task in lock.waiters:
+            if any(task in lock.waiters for task in process.threads):
                 holder = lock.holder
                 holders |= died if holder is None else {machine.processes[holder].name}
         return bool(holders) and self.disturbed_ns(holders) >= self.now_ns

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
 from hal.clock import NS_PER_S
+from magscope.aside import DROPPED
 from sim.properties.base import MESSAGES, NEWS, WORK, FrameSeen, Head, Property
 from sim.properties.facts import WORKER
 from sim.properties.traffic import EVERYBODY, RouterWatch, Undelivered, called
@@ -57,6 +58,7 @@ class NothingLost(RouterWatch):
         self._due: dict[str, deque[Due]] = {}
         self._handed: dict[str, set[tuple[str, int, int]]] = {}
         self._arrived: dict[str, deque[tuple[str, int, str]]] = {}
+        self._dropped: dict[str, int] = {}
         self._reports = 0
         self._last: dict[str, Head | None] = {}
         self._cut: dict[str, Head] = {}
@@ -156,6 +158,8 @@ class NothingLost(RouterWatch):
     def step(self, step: Step) -> None:
         """See a report of the router, a refusal, or a message that is being obeyed."""
         if step.site == "note.warning":
+            if step.process != ROUTER and step.detail.endswith(DROPPED):
+                self._dropped[step.process] = int(step.detail.partition(" ")[0])
             if step.detail.startswith("message refused"):
                 self._refused[step.process] = self._refused.get(step.process, 0) + 1
                 if not self._waiting_with(step.process):
@@ -247,6 +251,8 @@ class NothingLost(RouterWatch):
         if message[0] == "quit" and step.process not in self.facts.said:
             queue.extendleft(reversed(skipped))  # while it starts, it obeys nothing else yet
             return
+        if message[0] == "quit" and self._dropped.pop(step.process, 0) == len(skipped):
+            return  # it has said that it leaves them out
         meth, number, sender = skipped[0]
         self.violate(
             f"{step.process} obeyed {message[0]} and had not obeyed {meth}, message {number} of "

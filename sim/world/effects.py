@@ -116,10 +116,10 @@ class Effects:
     def apply(self, process: VirtualProcess) -> None:
         """Let a process have all that is the matter with it now, and nothing else."""
         faults = [e.fault for e in self._active if e.process is process or e.process is None]
-        kernel, task = self._machine.kernel, process.task
-        task.late_ns = sum(
-            int(f.late_s * NS_PER_S) for f in faults if isinstance(f, clocks.LateTimers)
-        )
+        kernel = self._machine.kernel
+        late_ns = sum(int(f.late_s * NS_PER_S) for f in faults if isinstance(f, clocks.LateTimers))
+        for task in process.threads:
+            task.late_ns = late_ns
         process.clock_tick_ns = max(
             (int(f.tick_s * NS_PER_S) for f in faults if isinstance(f, clocks.CoarseClock)),
             default=1,
@@ -131,9 +131,9 @@ class Effects:
         rates = [f.bytes_per_s for f in faults if isinstance(f, messages.SlowReader)]
         self.tampering.slow_down(process, min(rates, default=None))
         if any(isinstance(f, (processes.Hang, processes.Delay)) for f in faults):
-            kernel.freeze(task)
-        elif task.is_frozen:
-            kernel.thaw(task)
+            kernel.freeze(process.threads)
+        elif process.task.is_frozen:
+            kernel.thaw(process.threads)
 
     def on_file(self, process: VirtualProcess, operation: str, path: Path, size: int) -> None:  # noqa: ARG002 - a full disk has room for nothing
         """A process is about to do something to a file, of which its site has told already.

@@ -152,7 +152,7 @@ class Injector:
     def _strike(self, fault: Fault, process: VirtualProcess) -> None:
         kernel = self._machine.kernel
         is_there = bool(fault.site) or (
-            kernel.current is process.task and isinstance(fault, processes.Raise)
+            kernel.current in process.threads and isinstance(fault, processes.Raise)
         )
         if isinstance(fault, _FOR_ITSELF) and not is_there:
             self._armed.setdefault(process.pid, []).append(fault)

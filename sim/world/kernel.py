@@ -11,7 +11,7 @@ import gc
 import math
 import sys
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -183,19 +183,22 @@ class Kernel:
                 self.make_ready(task)
                 self._switch(task)
 
-    def freeze(self, task: Task) -> None:
-        """Let a task not run until it is thawed."""
-        task.is_frozen = True
-        if task is self.current:
-            self.make_ready(task)
-            self._switch(task)
+    def freeze(self, tasks: Sequence[Task]) -> None:
+        """Let tasks not run until they are thawed."""
+        for task in tasks:
+            task.is_frozen = True
+        running = self.current
+        if running is not None and running in tasks:
+            self.make_ready(running)
+            self._switch(running)
 
-    def thaw(self, task: Task) -> None:
-        """Let a frozen task run again."""
-        task.is_frozen = False
-        if task in self._frozen:
-            self._frozen.remove(task)
-            self.make_ready(task)
+    def thaw(self, tasks: Sequence[Task]) -> None:
+        """Let frozen tasks run again."""
+        for task in tasks:
+            task.is_frozen = False
+            if task in self._frozen:
+                self._frozen.remove(task)
+                self.make_ready(task)
 
     def notify(self, thing: Waitable) -> None:
         """Something has become of a thing: let those who wait for it look again."""

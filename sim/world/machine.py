@@ -78,9 +78,24 @@ class Machine:
         process.runtime = VirtualRuntime(self, process)
         self.processes[process.pid] = process
         self.living += 1
-        process.task = self.kernel.spawn(name, lambda: self._live(process, run))
-        self._by_task[process.task] = process
+        process.task = self.add_thread(process, lambda: self._live(process, run))
         return process
+
+    def add_thread(self, process: VirtualProcess, run: Callable[[], None]) -> Task:
+        """Let a process do something more at the same time."""
+        task = self.kernel.spawn(process.name, run)
+        if process.threads:
+            first = process.threads[0]
+            task.hits, task.memory = first.hits, first.memory
+            task.is_frozen, task.late_ns = first.is_frozen, first.late_ns
+        process.threads.append(task)
+        self._by_task[task] = process
+        return task
+
+    @staticmethod
+    def end_thread(task: Task) -> None:
+        """Let what a process does beside other things come to its end."""
+        task.is_dead = True
 
     def _live(self, process: VirtualProcess, run: Callable[[VirtualProcess], None]) -> None:
         try:
@@ -126,7 +141,8 @@ class Machine:
         process.exitcode = code
         process.ended_ns = self.kernel.now_ns
         self.living -= 1
-        process.task.is_dead = True
+        for task in process.threads:
+            task.is_dead = True
         self.kernel.trace.add(
             self.kernel.now_ns, process.name, "process.end", process.name, str(code)
         )
@@ -139,7 +155,7 @@ class Machine:
         process.runtime.disk.close()
         gc.freeze()  # what it has thrown away must not be found any more, and tidied
         self.kernel.notify(process)
-        if self.kernel.current is process.task and code == -SIGKILL:
+        if code == -SIGKILL and self.kernel.current in process.threads:
             self.kernel.pause()
 
     def close(self) -> None:

@@ -23,6 +23,8 @@ class VirtualProcess(Waitable, ProcessControl):
         has_entered: Whether it has settled in: before that, a request to terminate kills it.
         is_daemon: Whether it is told to terminate when its parent ends.
         on_interrupt: Called instead of ending it when it is told to terminate.
+        task: Its first thread, which hears of requests to terminate.
+        threads: All of them.
         words: The traceback that it ended with, if it did.
         being: The process object in its own memory; the first process has none.
         ended_ns: When it ended.
@@ -48,6 +50,7 @@ class VirtualProcess(Waitable, ProcessControl):
         self.ends: dict[VirtualEndpoint, None] = {}
         self.runtime: VirtualRuntime
         self.task: Task
+        self.threads: list[Task] = []
         self.being: RuntimeProcess
         self.on_interrupt: Callable[[], None] | None = None
 

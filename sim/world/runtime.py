@@ -7,10 +7,21 @@ from typing import TYPE_CHECKING, Any
 from hal.clock import NS_PER_S, Clock
 from hal.device import Device
 from magscope.runtime import RuntimeProcess
-from magscope.runtime.base import Bell, Endpoint, Event, Foreign, Lock, Runtime, SharedMemory, Value
+from magscope.runtime.base import (
+    Bell,
+    Endpoint,
+    Event,
+    Foreign,
+    Helper,
+    Lock,
+    Runtime,
+    SharedMemory,
+    Value,
+)
 from magscope.runtime.os_sync import WORDS
 from sim.world.content import without_paths
 from sim.world.files import VirtualDisk
+from sim.world.helper import VirtualHelper
 from sim.world.pipes import Stream, VirtualBell, VirtualEndpoint
 from sim.world.process import VirtualProcess
 from sim.world.sync import VirtualEvent, VirtualLock, VirtualMemory, VirtualValue
@@ -260,6 +271,10 @@ class VirtualRuntime(Runtime):
             yield
         finally:
             self._process.has_entered = True
+
+    def helper(self) -> Helper:
+        """Return a helper, which is another task of the process."""
+        return VirtualHelper(self._machine, self._process)
 
     def foreign(self, pid: int) -> Foreign:
         """Return a handle on a process that another process started."""
