@@ -83,8 +83,9 @@ class _Manager(CameraManager):
         self.video_buffer = self._feed.open(self._make_buffer)
         return self.video_buffer
 
-    def send_control(self, frame: bytes) -> None:
-        """Tell nobody."""
+    def log(self, level: str, text: str) -> None:
+        """Tell nobody but the trace."""
+        current().note(level, text)
 
     @property
     def purged(self) -> int:
