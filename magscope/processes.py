@@ -174,6 +174,9 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
                 due_s = self._aside(self._loop_once)
                 self._wait(due_s)
                 self.receive_ipc()
+        except FileNotFoundError as caught:
+            # Whoever outlives the router removes its shared memory: before this one has come to it.
+            error = None if runtime.owner_is_gone() else caught
         except (Exception, SystemExit) as caught:
             error = caught
         self._finish(error)

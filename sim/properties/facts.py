@@ -23,6 +23,7 @@ from sim.faults import (
     Oversize,
     PipeClosed,
     Raise,
+    SlowReader,
 )
 from sim.properties.ring import Stacks
 from sim.world.plan import ROUTER
@@ -68,7 +69,7 @@ class Facts:
     Attributes:
         said: The newest state that each manager has said of itself, by its name.
         said_ns: When it said so.
-        ran: The managers that have said that they are up.
+        ran: When each manager has said that it is up.
         session_ends_ns: When the router began to end the session; None before.
         asked_ns: When somebody first gave cause for the session to end; None before.
         asked_by: Who that was, and how, in words.
@@ -85,7 +86,7 @@ class Facts:
         self.world = world
         self.said: dict[str, str] = {}
         self.said_ns: dict[str, int] = {}
-        self.ran: set[str] = set()
+        self.ran: dict[str, int] = {}
         self.session_ends_ns: int | None = None
         self.asked_ns: int | None = None
         self.asked_by, self.asker = "", ROUTER
@@ -208,7 +209,7 @@ class Facts:
                 return
             self.said[step.process], self.said_ns[step.process] = step.detail, step.t_ns
             if step.detail == "running":
-                self.ran.add(step.process)
+                self.ran.setdefault(step.process, step.t_ns)
             else:
                 self.ask(f"{step.process} said that it was {step.detail}", step.process)
         elif step.site == "pipe.tampered":
@@ -229,6 +230,14 @@ class Facts:
             self.struck_ns = step.t_ns
             if step.site in _RAISING:
                 self.raising.add(step.object)
+
+    def reads_slowly(self, name: str, at_ns: int) -> bool:
+        """Whether a fault let a process have little of its pipes at a time, or later."""
+        slow = [e for e in self.world.injector.effects if isinstance(e.fault, SlowReader)]
+        return any(
+            e.process is not None and e.process.name == name and (e.over_ns or FOREVER_NS) >= at_ns
+            for e in slow
+        )
 
     def is_full(self, name: str) -> bool:
         """Whether a fault has let there be no room in a process' pipes."""

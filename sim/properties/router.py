@@ -289,6 +289,8 @@ class NothingLost(RouterWatch):
             process, unread = self.facts.process(name), len(self._links.get(end, ()))
             if process is None or process.exitcode is None or self._is_excused(end):
                 continue
+            if self.facts.reads_slowly(ROUTER, process.ended_ns or 0):
+                continue  # as no pipe of the operating system lets anybody do
             if (process.exitcode < 0 and self._waiting_with(name)) or self.facts.is_full(name):
                 unread -= 1  # the last may have left in part only
             if unread > 0:

@@ -78,7 +78,9 @@ class Ends(RouterWatch):
         """See that nobody is made to end who would have quit if only told to."""
         facts = self.facts
         manager = facts.managers.get(whom)
-        if manager is None or whom not in facts.ran or facts.raising:
+        if manager is None or facts.raising:
+            return
+        if facts.ran.get(whom, facts.now_ns) == facts.now_ns:  # the router knows of no such thing
             return
         since_ns = facts.session_ends_ns or facts.now_ns
         if whom == VIDEO:  # it may still be busy with workers that hang
