@@ -16,7 +16,8 @@ class Mail:
         sender: The manager's name.
         end: Of the pipe.
         helper: Whose turn it may be.
-        at_end: Called when the router is gone, and all it had said is read.
+        at_end: Called when the router is gone, and all it had said is read; or when nothing can
+            be said to it any more.
 
     Attributes:
         channel: To wait for.
@@ -44,6 +45,7 @@ class Mail:
             if self.channel.post(frame):
                 return True
             self._refused += 1
+            self._see_whether_it_is_broken()
             return False
 
     def send(self, message: Message, token: int) -> bool:
@@ -68,12 +70,17 @@ class Mail:
         with self._helper.turn:
             if self.channel.wants_room and not self.channel.flush():
                 return (self.channel,)
+            self._see_whether_it_is_broken()
         if self._refused:
             count, self._refused = self._refused, 0
             self.log(
                 "warning", f"{count} messages refused: more were sent at once than wait in line"
             )
         return ()
+
+    def _see_whether_it_is_broken(self) -> None:
+        if self.channel.is_broken:  # whoever can not speak any more is of no use to anybody
+            self._at_end()
 
     def receive(self) -> Frame | None:
         """Return the next frame that comes; None if there is none."""
