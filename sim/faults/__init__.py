@@ -5,6 +5,7 @@ from sim.faults.clocks import ClockJump, CoarseClock, LateTimers
 from sim.faults.disks import DiskFull, DiskReadOnly, FsyncFails, SlowDisk, TornWrite
 from sim.faults.errors import InjectedError
 from sim.faults.instruments import (
+    CameraBlocks,
     CameraBurst,
     CameraDisconnect,
     CameraDrop,
@@ -14,6 +15,7 @@ from sim.faults.instruments import (
     CameraTimeout,
     CameraTorn,
     DeviceFault,
+    MotorBlocks,
     MotorDisconnect,
     MotorLimit,
     MotorLostSteps,
@@ -41,6 +43,7 @@ from sim.faults.processes import Crash, Delay, Hang, Raise
 __all__ = [
     "KINDS",
     "STATES",
+    "CameraBlocks",
     "CameraBurst",
     "CameraDisconnect",
     "CameraDrop",
@@ -68,6 +71,7 @@ __all__ = [
     "LastingFault",
     "LateTimers",
     "MemoryMissing",
+    "MotorBlocks",
     "MotorDisconnect",
     "MotorLimit",
     "MotorLostSteps",

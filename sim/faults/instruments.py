@@ -123,6 +123,17 @@ class CameraTimeout(DeviceFault):
 
 
 @dataclass(frozen=True)
+class CameraBlocks(DeviceFault, LastingFault):
+    """A call of the camera's driver does not return."""
+
+    kind: ClassVar[str] = "camera-blocks"
+    default_site: ClassVar[str] = "device.fetch"
+
+    def __str__(self) -> str:
+        return f"the camera's driver in {self.process} does not return {self.when} {self.how_long}"
+
+
+@dataclass(frozen=True)
 class MotorStall(DeviceFault):
     """The motor stops on its way and says so when it is asked next."""
 
@@ -202,6 +213,17 @@ class MotorSlow(DeviceFault, LastingFault):
     def __str__(self) -> str:
         slow = f"the motor {self.process} takes {self.late_s:g} s to answer"
         return f"{slow} {self.when} {self.how_long}"
+
+
+@dataclass(frozen=True)
+class MotorBlocks(DeviceFault, LastingFault):
+    """A call of the motor's driver does not return."""
+
+    kind: ClassVar[str] = "motor-blocks"
+    default_site: ClassVar[str] = "device.position"
+
+    def __str__(self) -> str:
+        return f"the driver of the motor {self.process} does not return {self.when} {self.how_long}"
 
 
 @dataclass(frozen=True)

@@ -40,12 +40,14 @@ KINDS: dict[str, type[Fault]] = {
         instruments.CameraDisconnect,
         instruments.CameraRefuse,
         instruments.CameraTimeout,
+        instruments.CameraBlocks,
         instruments.MotorStall,
         instruments.MotorOvershoot,
         instruments.MotorLimit,
         instruments.MotorLostSteps,
         instruments.MotorDisconnect,
         instruments.MotorSlow,
+        instruments.MotorBlocks,
         instruments.MotorStuck,
     )
 }

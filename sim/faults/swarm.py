@@ -26,10 +26,11 @@ GROUPS: tuple[dict[str, int], ...] = (
     {
         "camera-drop": 2, "camera-late": 1, "camera-duplicate": 1, "camera-torn": 1,
         "camera-burst": 2, "camera-disconnect": 1, "camera-refuse": 1, "camera-timeout": 1,
+        "camera-blocks": 1,
     },
     {
         "motor-stall": 1, "motor-overshoot": 1, "motor-limit": 1, "motor-lost-steps": 1,
-        "motor-disconnect": 1, "motor-slow": 1, "motor-stuck": 1,
+        "motor-disconnect": 1, "motor-slow": 1, "motor-blocks": 1, "motor-stuck": 1,
     },
     {"disk-full": 2, "disk-read-only": 1, "slow-disk": 1, "fsync-fails": 1, "torn-write": 3},
 )  # fmt: skip

@@ -12,7 +12,7 @@ from sim.faults.devices import Trouble, in_trouble
 from sim.faults.errors import ERRORS, InjectedMissingError, tells_of_injected
 from sim.faults.instruments import CameraBurst, CameraTorn, DeviceFault
 from sim.world.effects import Effects
-from sim.world.kernel import Task
+from sim.world.kernel import Task, Waitable
 from sim.world.machine import Machine
 from sim.world.process import SIGKILL, VirtualProcess
 from sim.world.runtime import VirtualRuntime
@@ -46,6 +46,7 @@ class Injector:
         self._armed: dict[int, list[Fault]] = {}
         self._calls: dict[str, dict[str, None]] = {}
         self._troubles: dict[str, Trouble] = {}
+        self._troubles_end = Waitable()
         self._effects = Effects(machine, self._over)
         self._states = StateWatch(machine, self._reached)
         for fault in faults:
@@ -74,7 +75,7 @@ class Injector:
         self._left[fault] = None
         kernel = self._machine.kernel
         if isinstance(fault, DeviceFault):
-            self._troubles.setdefault(fault.process, Trouble())
+            self._troubles.setdefault(fault.process, Trouble(self._wait_for_trouble))
             self._machine.hooks.device = self._device
         if isinstance(fault, disks.DiskFault):
             self._machine.on_file = self._effects.on_file
@@ -106,11 +107,16 @@ class Injector:
         self._states.clear()
         for trouble in self._troubles.values():
             trouble.heal()
+        self._machine.kernel.notify(self._troubles_end)
         self._effects.heal()
 
     def _over(self, fault: Fault) -> None:
         if isinstance(fault, DeviceFault):
             self._troubles[fault.process].end(fault)
+            self._machine.kernel.notify(self._troubles_end)
+
+    def _wait_for_trouble(self, is_over: Callable[[], bool]) -> None:
+        self._machine.kernel.wait_until(is_over, (self._troubles_end,), None)
 
     def _look(self, task: Task, site: str, hit: int, _object: str) -> None:
         """Strike at an operation of the running task: its last act, if it dies of it."""

@@ -16,6 +16,7 @@ from hal.motor import FocusMotor, LinearMotor, RotaryMotor
 from sim.devices.motors import Focus, MagnetHeight, MagnetRotation
 from sim.devices.truth import TruthCamera
 from sim.faults import (
+    CameraBlocks,
     CameraBurst,
     CameraDisconnect,
     CameraDrop,
@@ -24,6 +25,7 @@ from sim.faults import (
     CameraRefuse,
     CameraTimeout,
     CameraTorn,
+    MotorBlocks,
     MotorDisconnect,
     MotorLimit,
     MotorLostSteps,
@@ -59,8 +61,8 @@ class Bench:
     def __init__(self, device):
         self.clock = HandClock()
         device.context = DeviceContext.standalone(type(device), clock=self.clock, seed=3)
-        self.trouble = Trouble()
-        self.visited = []
+        self.visited, self.waits = [], []
+        self.trouble = Trouble(self.waits.append)
         self.inner = device
         self.device = in_trouble(device, self.trouble, self.visited.append)
         self.device.open()
@@ -262,6 +264,12 @@ def test_a_motor_is_gone_slow_or_says_that_it_moves(focus):
     focus.device.read_position()
     assert focus.clock.ns - before_ns == NS_PER_S // 2
     focus.trouble.end(slow)
+    blocks = begin(focus, MotorBlocks)
+    focus.device.read_position()
+    (is_over,) = focus.waits
+    assert not is_over()
+    focus.trouble.end(blocks)
+    assert is_over()
     stuck = begin(focus, MotorStuck)
     assert travel(focus, 100.0, 0.5) == (100.0, 100.0)
     assert focus.device.is_moving
@@ -281,6 +289,8 @@ def test_a_motor_is_gone_slow_or_says_that_it_moves(focus):
         (MotorLostSteps("focus", hit=1), 0),
         (MotorSlow("focus", at_s=0.05, for_s=0.2, late_s=0.05), 0),
         (MotorStuck("focus", at_s=0.05, for_s=0.2), 0),
+        (MotorBlocks("focus", at_s=0.05, for_s=0.2), 0),
+        (CameraBlocks(CAMERA, at_s=0.05, for_s=0.1), 0),
     ],
     ids=str,
 )

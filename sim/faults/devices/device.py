@@ -14,12 +14,17 @@ Kind = TypeVar("Kind", bound=DeviceFault)
 class Trouble:
     """What is the matter with one device now.
 
+    Args:
+        wait: Lets the calling thread wait until what it is given is true; asked again whenever a
+            fault is over.
+
     Attributes:
         has_device: Whether there is a device that asks.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, wait: Callable[[Callable[[], bool]], object]) -> None:
         self.has_device = False
+        self._wait = wait
         self._now: dict[DeviceFault, None] = {}
 
     def begin(self, fault: DeviceFault) -> None:
@@ -47,6 +52,11 @@ class Trouble:
         if fault is not None:
             self.end(fault)
         return fault
+
+    def wait_while(self, *kinds: type[DeviceFault]) -> None:
+        """Wait until there is no fault of these kinds."""
+        if any(isinstance(fault, kinds) for fault in self._now):
+            self._wait(lambda: not any(isinstance(fault, kinds) for fault in self._now))
 
 
 class FaultyDevice(Device):
@@ -125,6 +135,7 @@ class FaultyDevice(Device):
 
     def _answer(self) -> None:
         """Let the device answer: late, or not at all."""
+        self._trouble.wait_while(instruments.CameraBlocks, instruments.MotorBlocks)
         if self._is_gone():
             raise DisconnectedError(f"{self._inner.identity.model} is gone: connect it again")
         if slow := self._trouble.find(instruments.MotorSlow):
