@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 LOG_LINES = 2000
 STALLED_S = 3.0
+SILENT = f"has shown no sign of life for {STALLED_S:g} s"
 OPEN_S = 15.0
 
 
@@ -126,7 +127,7 @@ class Session:
         self.next_watch_ns = now_ns + NS_PER_S // 2
         silent = {p.name for p in self.peers if self.ledger.is_silent(p, now_ns, STALLED_S)}
         for name in sorted(silent - self.silent):
-            self.warn("router", f"{name} has shown no sign of life for {STALLED_S:g} s")
+            self.warn("router", f"{name} {SILENT}")
         self.silent = silent
 
     def quit(self, now_ns: int) -> None:

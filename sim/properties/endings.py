@@ -4,8 +4,10 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from hal.clock import NS_PER_S
 from hal.motor import Motor
 from magscope.report import ProcessReport
+from magscope.session import SILENT, STALLED_S
 from sim.faults import Raise, StaleMemory
 from sim.properties.base import NEWS, FrameSeen, Property
 from sim.properties.facts import KINDS_THAT_RAISE, VIDEO, WORKER
@@ -101,7 +103,7 @@ class TruthfulReport(Property):
 
     id = "S5"
     title = "the report is true"
-    sites = frozenset({"process.terminate", "process.kill", "note.error"})
+    sites = frozenset({"process.terminate", "process.kill", "note.error", "note.warning"})
 
     def __init__(self, world: "World") -> None:
         super().__init__(world)
@@ -109,13 +111,22 @@ class TruthfulReport(Property):
         self._failed: set[str] = set()
 
     def step(self, step: Step) -> None:
-        """Take down who is made to end, and who fails with an exception."""
-        if step.site == "note.error":
+        """Take down who is made to end, who fails with an exception, and who is called silent."""
+        if step.site == "note.warning":
+            if step.process == ROUTER and step.detail.endswith(SILENT):
+                self._see_that_it_hangs(step.detail.removeprefix("router: ").partition(" ")[0])
+        elif step.site == "note.error":
             if step.detail.startswith(f"{step.process} failed: "):
                 self._failed.add(step.process)
         elif self._is_there(step.object):
             how = "terminated" if step.site == "process.terminate" else "killed"
             self._forced.setdefault(step.object, set()).add(how)
+
+    def _see_that_it_hangs(self, name: str) -> None:
+        facts, since_ns = self.facts, self.facts.now_ns - int(STALLED_S * NS_PER_S)
+        is_sound = facts.disturbed_ns({name, ROUTER}) < since_ns and name not in facts.raising
+        if is_sound and not facts.is_stalled(name, since_ns) and not facts.is_held_up(name):
+            self._say(name, "is called silent, though nothing keeps it from showing that it lives")
 
     def _is_there(self, name: str) -> bool:
         """Whether nobody could tell that a process had ended, by itself, before this moment."""

@@ -8,6 +8,7 @@ from hal.clock import NS_PER_S
 from magscope.processes import ManagerProcessBase
 from sim.faults import (
     KINDS,
+    CameraBlocks,
     CameraBurst,
     CameraDrop,
     CameraDuplicate,
@@ -18,6 +19,7 @@ from sim.faults import (
     DiskReadOnly,
     FsyncFails,
     MemoryMissing,
+    MotorBlocks,
     MotorLostSteps,
     MotorOvershoot,
     Oversize,
@@ -160,9 +162,14 @@ class Facts:
         return FOREVER_NS if ends_ns is None else max(ends_ns, tampered)
 
     def disturbed_ns(self, names: Collection[str]) -> float:
-        """Return until when a fault disturbed one of these processes, or everybody, so far."""
+        """Return until when a fault disturbed one of these processes, or everybody, so far.
+
+        A driver that does not return disturbs no process: its manager has a helper for that.
+        """
         ends = [0.0]
-        for effect in self.world.injector._effects:  # noqa: SLF001 - the same harness
+        for effect in self.world.injector.effects:
+            if isinstance(effect.fault, (CameraBlocks, MotorBlocks)):
+                continue
             if effect.process is None or effect.process.name in names:
                 died_ns = None if effect.process is None else effect.process.ended_ns
                 known = [t for t in (effect.ends_ns, died_ns) if t is not None]
