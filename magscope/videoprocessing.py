@@ -411,7 +411,9 @@ class VideoProcessorManager(ManagerProcessBase):
         clock = current().clock
         deadline_ns = clock.monotonic_ns() + int(seconds * NS_PER_S)
         while not is_done() and (left_ns := deadline_ns - clock.monotonic_ns()) > 0:
-            current().wait(self.wait_sources(), self._writable(), left_ns / NS_PER_S)
+            left_s = min(left_ns / NS_PER_S, HEARTBEAT_S)
+            current().wait(self.wait_sources(), self._writable(), left_s)
+            self._beat()
             self.resources.bells["video"].clear()
             for hand in list(self._hands):
                 is_dead = not hand.worker.is_alive()

@@ -124,7 +124,7 @@ class TruthfulReport(Property):
 
     def _see_that_it_hangs(self, name: str) -> None:
         facts, since_ns = self.facts, self.facts.now_ns - int(STALLED_S * NS_PER_S)
-        is_sound = facts.disturbed_ns({name, ROUTER}) < since_ns and name not in facts.raising
+        is_sound = facts.disturbed_ns({name, ROUTER}) < since_ns and facts.said[name] == "running"
         if is_sound and not facts.is_stalled(name, since_ns) and not facts.is_held_up(name):
             self._say(name, "is called silent, though nothing keeps it from showing that it lives")
 

@@ -182,6 +182,8 @@ class NoWedge(PoolWatch):
         """See that a worker lives on after a stack that could not be processed."""
         raised = [f for f in self.world.injector.struck if f.process == step.process]
         in_task = raised and all(isinstance(f, Raise) and f.site == "call.task" for f in raised)
+        if self.facts.pool_is_tampered:  # it may be given the same stack once more
+            return
         if in_task and step.detail not in ("0", "-9", "-15", "143"):
             self.violate(
                 f"{step.process} ended with exit code {step.detail} after a stack that it could "

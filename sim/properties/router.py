@@ -235,6 +235,11 @@ class NothingLost(RouterWatch):
                 "Who has shut down must do nothing more, and discard what still comes."
             )
         message = called(step.detail)
+        if message[0] != "quit" and self._dropped.pop(step.process, 0):
+            self.violate(
+                f"{step.process} obeyed {message[0]} though it had said that it drops what came "
+                "before the request to quit. What is reported as dropped must be."
+            )
         queue = self._arrived.setdefault(step.process, deque())
         skipped = []
         while queue and queue[0] != message:

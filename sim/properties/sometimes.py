@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from magscope.aside import DROPPED
 from sim.properties.base import MESSAGES, NEWS, WORK, Property
 from sim.properties.facts import CAMERA, RECORDER, VIDEO, WORKER
 from sim.properties.pool import PoolWatch
@@ -63,6 +64,9 @@ ALL_STATES: frozenset[str] = frozenset(
         "the device has lost frames",
         "a device that had gone is found again",
         "the disk is full while a batch is written",
+        "a driver takes long to return",
+        "a driver that does not return is left to itself",
+        "messages are dropped for a request to quit",
     }
 )
 
@@ -76,7 +80,8 @@ class Sometimes(PoolWatch):
         {
             "note.flag", "note.stack", "note.state", "note.message", "note.undelivered",
             "process.end", "process.terminate", "process.kill", "memory.set", "value.get",
-            "fault.disk-full", "pipe.write", "interrupt", "note.device",
+            "fault.disk-full", "pipe.write", "interrupt", "note.device", "note.warning",
+            "note.error",
         }
     )  # fmt: skip
     sees = MESSAGES | WORK | NEWS
@@ -101,6 +106,8 @@ class Sometimes(PoolWatch):
             "fault.disk-full": self._fault_disk_full,
             "pipe.write": self._pipe_write,
             "note.device": self._note_device,
+            "note.warning": self._note_warning,
+            "note.error": self._note_error,
             "interrupt": self._asks,
         }
 
@@ -239,6 +246,16 @@ class Sometimes(PoolWatch):
             if step.process in self._opened:
                 self.reach("a device that had gone is found again")
             self._opened.add(step.process)
+
+    def _note_warning(self, step: Step) -> None:
+        if step.process != ROUTER and "its driver has not returned" in step.detail:
+            self.reach("a driver takes long to return")
+        elif step.process != ROUTER and step.detail.endswith(DROPPED):
+            self.reach("messages are dropped for a request to quit")
+
+    def _note_error(self, step: Step) -> None:
+        if step.process != ROUTER and "is left to itself" in step.detail:
+            self.reach("a driver that does not return is left to itself")
 
     def _fault_disk_full(self, step: Step) -> None:
         if step.object == RECORDER:
