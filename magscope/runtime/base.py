@@ -157,8 +157,7 @@ class SharedMemory(ABC):
 class Helper:
     """Does for a process what may take long, so that the process can look after other things.
 
-    This one does it where it is asked to: for a runtime in which nothing takes long but what waits
-    for the runtime itself.
+    This one does it where it is asked to: for a process that uses nothing that may take long.
 
     Attributes:
         turn: Keeps the helper and the process from doing the same thing at once.
