@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from magscope.runtime import Endpoint
+from magscope.runtime import Endpoint, current
 from magscope.runtime.framing import check_size
 
 MAX_WAITING_FRAMES = 10_000
@@ -53,6 +53,10 @@ class Channel:
             ValueError: The frame is too large for any pipe.
         """
         check_size(frame)
+        with current().uninterrupted():
+            return self._post(frame)
+
+    def _post(self, frame: bytes) -> bool:
         if self.is_broken:
             return False
         try:
@@ -70,6 +74,10 @@ class Channel:
 
     def flush(self) -> bool:
         """Send what waits as far as there is room; True when nothing remains."""
+        with current().uninterrupted():
+            return self._flush()
+
+    def _flush(self) -> bool:
         if self.is_broken:
             return True
         try:
@@ -103,7 +111,8 @@ class Channel:
 
     def receive(self) -> bytes | None:
         """Return the next frame, or None; raises EOFError when the other end is gone."""
-        return self.end.receive()
+        with current().uninterrupted():
+            return self.end.receive()
 
     def fileno(self) -> int:
         """Return what to wait for."""

@@ -154,6 +154,9 @@ class SharedMemory(ABC):
         """Remove the block's name; idempotent. Who has it attached keeps it."""
 
 
+_NOTHING = nullcontext()
+
+
 class Helper:
     """Does for a process what may take long, so that the process can look after other things.
 
@@ -163,7 +166,7 @@ class Helper:
         turn: Keeps the helper and the process from doing the same thing at once.
     """
 
-    turn: AbstractContextManager[Any] = nullcontext()
+    turn: AbstractContextManager[Any] = _NOTHING
 
     @property
     def is_caller(self) -> bool:
@@ -307,7 +310,14 @@ class Runtime(ABC):
         For while libraries are loaded, and there is nothing to be tidied up: an exception there
         could be swallowed, or come out as another one.
         """
-        return nullcontext()
+        return _NOTHING
+
+    def uninterrupted(self) -> AbstractContextManager[Any]:
+        """Return a context in which a request to terminate is not heard before its end.
+
+        For while what is done and what is known of it must not come apart.
+        """
+        return _NOTHING
 
     def helper(self) -> Helper:
         """Return a helper for this process, which has settled in."""

@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import sys
+import threading
 import weakref
 from collections.abc import Iterable, Sequence
 from multiprocessing import connection, get_context
@@ -222,18 +223,19 @@ class Waker:
 
     def __init__(self) -> None:
         self._bell: OsBell | None = None
+        self._main = 0
 
     def listen(self) -> None:
         """Begin, in the main thread; in a forked child once more. Windows has no such signals."""
         if sys.platform != "win32":
-            self._bell = OsBell()
+            self._bell, self._main = OsBell(), threading.get_ident()
             signal.set_wakeup_fd(self._bell.mark, warn_on_full_buffer=False)
 
     def wait(
         self, readable: Sequence[Any], writable: Sequence[Any], timeout_s: float | None
     ) -> set[Any]:
-        """Wait for pipes and handles, or for a signal."""
-        if self._bell is None:
+        """Wait for pipes and handles, or, in the main thread, for a signal."""
+        if self._bell is None or threading.get_ident() != self._main:
             return wait(readable, writable, timeout_s)
         ready = wait((*readable, self._bell), writable, timeout_s)
         if self._bell in ready:

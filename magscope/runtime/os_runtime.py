@@ -7,8 +7,9 @@ import multiprocessing.util
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import FrameType
 from typing import Any
 
@@ -88,6 +89,7 @@ class OsRuntime(Runtime):
         self.clock = MachineClock()
         self._files: dict[str, SessionFiles] = {}
         self._owned: set[str] = set()
+        self._requests = _Requests()
         self._session = ""
         self._count = itertools.count(1)
         self._next_word = itertools.count()
@@ -240,7 +242,7 @@ class OsRuntime(Runtime):
                 self._ends.add(end)
         self._waker.listen()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, _leaver())
+        signal.signal(signal.SIGTERM, self._requests.handler())
         # At its end a process waits for its children, and from Python 3.13 on what is raised there
         # goes nowhere: who is told to terminate by then, whose work is done, leaves at once.
         leave = (signal.SIGTERM, _leave_at_once)
@@ -254,6 +256,10 @@ class OsRuntime(Runtime):
             yield
         finally:
             signal.signal(signal.SIGTERM, before)
+
+    def uninterrupted(self) -> AbstractContextManager[None]:
+        """Return a context in which a request to terminate is not heard before its end."""
+        return self._requests
 
     def helper(self) -> Helper:
         """Return a helper, which is a thread."""
@@ -301,19 +307,47 @@ class OsRuntime(Runtime):
         return False
 
 
-def _leaver() -> Callable[[int, FrameType | None], None]:
-    """Return a handler that ends this process in order.
+class _Requests:
+    """Requests to terminate this process: each raises SystemExit, where that does no harm.
 
-    A child that was forked has it until it settles in, and has nothing that must be tidied up.
+    While the context is entered, one that comes waits for its end. Signals interrupt the main
+    thread alone, and so others may enter it without effect.
     """
-    pid = os.getpid()
 
-    def leave(_number: int, _frame: FrameType | None) -> None:
-        if os.getpid() != pid:
-            os._exit(128 + signal.SIGTERM)
-        sys.exit(128 + signal.SIGTERM)
+    def __init__(self) -> None:
+        self._main = threading.get_ident()
+        self._depth = 0
+        self._waits = False
 
-    return leave
+    def handler(self) -> Callable[[int, FrameType | None], None]:
+        """Return a handler that ends this process in order.
+
+        A child that was forked has it until it settles in, and has nothing that must be tidied up.
+        """
+        pid = os.getpid()
+        self._main, self._depth, self._waits = threading.get_ident(), 0, False
+
+        def leave(_number: int, _frame: FrameType | None) -> None:
+            if os.getpid() != pid:
+                os._exit(128 + signal.SIGTERM)
+            if self._depth:
+                self._waits = True
+            else:
+                sys.exit(128 + signal.SIGTERM)
+
+        return leave
+
+    def __enter__(self) -> None:
+        if threading.get_ident() == self._main:
+            self._depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        if threading.get_ident() != self._main:
+            return
+        self._depth -= 1
+        if self._waits and not self._depth:
+            self._waits = False
+            sys.exit(128 + signal.SIGTERM)
 
 
 @contextmanager

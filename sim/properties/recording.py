@@ -157,6 +157,8 @@ class OnDisk(RouterWatch):
                 continue
             if what.endswith("twice") and self._comes_twice():
                 continue
+            if what.endswith("count") and self._could_not_be_mended(what):
+                continue
             acknowledged = "were reported as saved" in what and name == "F3"
             self.world.monitor.report(
                 f"{'S6' if acknowledged and 'but' in what else name}: In the recording, {what}. "
@@ -172,6 +174,13 @@ class OnDisk(RouterWatch):
                     f"In {name} lie stacks of the recordings {sorted(recordings)}. "
                     "What comes late belongs to its own recording, and not to the next."
                 )
+
+    def _could_not_be_mended(self, what: str) -> bool:
+        """Whether the disk kept the router from mending a file at the end, and it said so."""
+        report, struck = self.world.report, self.world.injector.struck
+        is_hindered = any(isinstance(f, DiskFault) and f.process == ROUTER for f in struck)
+        said = () if report is None else report.errors
+        return is_hindered and any(what.partition(" holds ")[0] in error for error in said)
 
     def _comes_twice(self) -> bool:
         """Whether the camera has delivered a frame twice, or a pipe a message."""

@@ -91,7 +91,7 @@ class VirtualHelper(Helper):
                 job.run()
                 kernel.notify(job)
                 if job.is_long:
-                    self._bell.ring()
+                    self._bell.sound()
                 del job  # with it goes what the work has returned
             kernel.pause()
 

@@ -210,6 +210,10 @@ class VirtualBell(Waitable, Bell):
     def ring(self) -> None:
         """Wake the process that waits for this bell."""
         self._machine.operation("bell.ring", self.name)
+        self.sound()
+
+    def sound(self) -> None:
+        """Ring, where nothing else may come first and nothing can go wrong."""
         self._has_rung = True
         self._machine.kernel.notify(self)
 

@@ -15,6 +15,7 @@ from conformance_tools import (
     send,
 )
 
+from magscope.channel import Channel
 from magscope.runtime import MAX_FRAME_BYTES, Endpoint, Runtime, current
 
 
@@ -345,3 +346,31 @@ def only_forked_that_an_end_that_was_closed_before_a_fork_is_not_inherited(
     kill(child)
     assert hears_the_end(mine)
     kill(lodger)
+
+
+def count_until_told(end: Endpoint) -> None:
+    channel, number = Channel(end), 0
+    try:
+        while True:
+            channel.post(b"%d" % number)
+            number += 1
+            if channel.wants_room:
+                current().wait((), [channel])
+                channel.flush()
+    except SystemExit:
+        channel.post(b"last")
+        while not channel.flush():
+            current().wait((), [channel])
+
+
+def that_what_is_said_by_who_is_told_to_terminate_comes_once(runtime: Runtime) -> None:
+    mine, its = runtime.pipe()
+    child = begin(count_until_told, ends=[its])
+    heard = [receive(mine)]
+    child.terminate()
+    while heard[-1] != b"last":
+        heard.append(receive(mine))
+    numbers = [int(frame) for frame in heard[:-1]]
+    assert numbers[:1] == [0]
+    assert numbers == list(range(len(numbers)))
+    assert end_of(child) == 0

@@ -8,7 +8,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parent))  # spawned children find their tasks by module name
 
-PARTS = ("conformance_pipes", "conformance_sync", "conformance_processes")
+PARTS = ("conformance_pipes", "conformance_sync", "conformance_processes", "conformance_helper")
 for part in PARTS:
     pytest.register_assert_rewrite(part)
 SCENARIOS = {
