@@ -12,6 +12,7 @@ from magscope.runtime import Bell, Helper, current
 SLOW_S = 3.0
 GIVE_UP_S = 4.0
 LOOK_S = 0.5
+LEFT = "is left to itself"
 DROPPED = "messages dropped: the request to quit came while the driver was busy with earlier ones"
 
 
@@ -120,8 +121,8 @@ class Aside:
         if 0 < self._give_up_ns <= now_ns:
             self.is_stuck = True
             raise DeviceTimeoutError(
-                f"its driver has not returned for {taken_s:.1f} s, and is left to itself: the "
-                "device is neither stopped nor closed; look after it before you use it again"
+                f"its driver has not returned for {taken_s:.1f} s, and {LEFT}: the device is "
+                "neither stopped nor closed; look after it before you use it again"
             )
 
     def _listen(self) -> None:

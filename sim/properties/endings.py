@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hal.clock import NS_PER_S
 from hal.motor import Motor
+from magscope.aside import LEFT
 from magscope.report import ProcessReport
 from magscope.session import SILENT, STALLED_S
 from sim.faults import Raise, StaleMemory
@@ -209,7 +210,7 @@ class DevicesSafe(Property):
 
     id = "S7"
     title = "devices are closed, motors stopped"
-    sites = frozenset({"note.device", "note.message", "process.end", "fault.raise"})
+    sites = frozenset({"note.device", "note.message", "note.error", "process.end", "fault.raise"})
 
     def __init__(self, world: "World") -> None:
         super().__init__(world)
@@ -219,6 +220,7 @@ class DevicesSafe(Property):
         self._moved: set[str] = set()
         self._ends: set[str] = set()
         self._failed_while_it_ran: set[str] = set()
+        self._left: set[str] = set()
 
     def step(self, step: Step) -> None:
         """Keep account of what is open."""
@@ -231,8 +233,14 @@ class DevicesSafe(Property):
             if called(step.detail)[0] == "quit":
                 self._ends.add(who)
             return
+        if step.site == "note.error":
+            if who != ROUTER and LEFT in step.detail:
+                self._leaves(who)
+            return
         if step.site == "process.end":
             roles = self._open.pop(who, set())
+            if who in self._left:
+                return
             if roles and step.detail != str(-SIGKILL) and not self._is_excused(who):
                 self.violate(
                     f"{who} ended and left {', '.join(sorted(roles))} open. Whatever ends a "
@@ -254,6 +262,15 @@ class DevicesSafe(Property):
                 )
         elif state == "closed":
             self._closes(who, role)
+
+    def _leaves(self, who: str) -> None:
+        """See that a manager leaves a device to itself only where its driver does not return."""
+        self._left.add(who)
+        if self.facts.blocked_ns(who) < self.facts.now_ns:
+            self.violate(
+                f"{who} left its device to itself, neither stopped nor closed, though its driver "
+                "returns. It must wait for that, and shut the device down."
+            )
 
     def _runs(self, who: str) -> bool:
         """Whether a manager is up, and nothing has begun to end it."""

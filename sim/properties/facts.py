@@ -44,8 +44,8 @@ _RAISES = (
 )  # fmt: skip
 # The device does these, and tells nobody: its manager has no reason to do anything else than ever.
 _IN_SILENCE = (
-    CameraBurst, CameraDrop, CameraDuplicate, CameraLate, CameraTorn, MotorLostSteps,
-    MotorOvershoot,
+    CameraBlocks, CameraBurst, CameraDrop, CameraDuplicate, CameraLate, CameraTorn, MotorBlocks,
+    MotorLostSteps, MotorOvershoot,
 )  # fmt: skip
 KINDS_THAT_RAISE = frozenset(
     kind
@@ -245,6 +245,15 @@ class Facts:
             e.process is not None and e.process.name == name and (e.over_ns or FOREVER_NS) >= at_ns
             for e in slow
         )
+
+    def blocked_ns(self, name: str) -> float:
+        """Return until when a fault kept a driver from returning to a manager, so far."""
+        ends = [0.0]
+        for effect in self.world.injector.effects:
+            fault = effect.fault
+            if isinstance(fault, (CameraBlocks, MotorBlocks)) and fault.process == name:
+                ends.append(effect.over_ns or FOREVER_NS)
+        return max(ends)
 
     def is_full(self, name: str) -> bool:
         """Whether a fault has let there be no room in a process' pipes."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from magscope.aside import DROPPED
+from magscope.aside import DROPPED, LEFT
 from sim.properties.base import MESSAGES, NEWS, WORK, Property
 from sim.properties.facts import CAMERA, RECORDER, VIDEO, WORKER
 from sim.properties.pool import PoolWatch
@@ -254,7 +254,7 @@ class Sometimes(PoolWatch):
             self.reach("messages are dropped for a request to quit")
 
     def _note_error(self, step: Step) -> None:
-        if step.process != ROUTER and "is left to itself" in step.detail:
+        if step.process != ROUTER and LEFT in step.detail:
             self.reach("a driver that does not return is left to itself")
 
     def _fault_disk_full(self, step: Step) -> None:

@@ -8,7 +8,9 @@ import pytest
 from property_tools import PINGS, property_class, run
 
 import sim.properties.refusals
+from hal.clock import NS_PER_S
 from hal.motor import Motor
+from magscope.aside import DROPPED, Aside
 from magscope.beadlock import BeadLockManager
 from magscope.camera import CameraManager
 from magscope.channel import Channel
@@ -32,12 +34,36 @@ from magscope.videoprocessing import VideoProcessorManager
 from magscope.videowork import Result, StackProcessor
 from magscope.videoworker import VideoWorker
 from magscope.workers import WorkerRoll
-from sim.faults import CameraDrop, Crash, DiskFull, Hang, PipeFull, Raise, StaleMemory
+from sim.faults import (
+    CameraDrop,
+    Crash,
+    DiskFull,
+    Hang,
+    MotorBlocks,
+    PipeFull,
+    Raise,
+    StaleMemory,
+)
 from sim.properties import ALL
 from sim.world.machine import VirtualRuntime
 from sim.world.plan import Action
 from sim.world.process import VirtualProcess
 from sim.world.sync import VirtualLock
+
+FOCUS = """
+[motors.focus]
+driver = "sim.focus"
+"""
+# A driver is busy for a while, a message comes for its manager, and then a request to quit.
+BUSY = {
+    "motors": FOCUS,
+    "faults": [MotorBlocks("focus", at_s=0.1, for_s=0.5)],
+    "actions": [
+        Action(0.15, "Probe-1", "send", "focus", "move_motor", ("focus", 1.0)),
+        Action(0.2, "Probe-1", "send", "focus", "set_settings", ({},)),
+        Action(0.3, "Probe-1", "quit"),
+    ],
+}
 
 
 @pytest.fixture
@@ -215,6 +241,53 @@ def test_s4_managers_that_take_the_end_of_their_pipe_for_silence(broken):
     broken(ManagerProcessBase, "_leave", make)
     said = only("NoOrphans", faults=[Crash("MagScope", at_s=0.2)])
     assert "after the router had died" in said[0]
+
+
+def test_r1_messages_that_are_dropped_in_silence(broken):
+    def make(_):
+        def in_silence(self, frame):
+            self.hurry()
+            self._mail.hold_back(frame, is_first=True)
+
+        return in_silence
+
+    broken(Aside, "_hear_quit", make)
+    said = only("NothingLost", **BUSY)
+    assert "obeyed quit and had not obeyed set_settings" in said[0]
+
+
+def test_r1_messages_that_are_obeyed_though_they_are_said_to_be_dropped(broken):
+    def make(_):
+        def says_so(self, frame):
+            self.hurry()
+            self._mail.log("warning", f"{self._mail.held} {DROPPED}")
+            self._mail.hold_back(frame)
+
+        return says_so
+
+    broken(Aside, "_hear_quit", make)
+    said = only("NothingLost", **BUSY)
+    assert "though it had said that it drops" in said[0]
+
+
+def test_s1_a_manager_that_waits_for_its_driver_for_ever(broken):
+    broken(Aside, "hurry", lambda _: lambda _self: None)
+    faults = [MotorBlocks("focus", at_s=0.1)]
+    said = only("Ends", faults=faults, motors=FOCUS, for_s=0.3)
+    assert "The router made focus end, with which nothing was the matter" in said[0]
+
+
+def test_s5_a_manager_that_is_called_silent_while_its_driver_does_not_return(broken):
+    def make(beat):
+        def at_first(self):
+            if current().clock.monotonic_ns() < 1.1 * NS_PER_S:
+                beat(self)
+
+        return at_first
+
+    broken(ManagerProcessBase, "_beat", make)
+    said = only("TruthfulReport", for_s=5.0)
+    assert "is called silent, though nothing keeps it from showing that it lives" in said[0]
 
 
 def test_s5_a_report_that_calls_everything_clean(broken):
