@@ -6,7 +6,7 @@ from typing import Any
 from hal.clock import NS_PER_S
 from hal.errors import DeviceTimeoutError
 from magscope.mail import Mail
-from magscope.protocol import Frame, Kind, envelope
+from magscope.protocol import Frame, Kind, MessageError, arguments, envelope
 from magscope.runtime import Bell, Helper, current
 
 SLOW_S = 3.0
@@ -127,7 +127,7 @@ class Aside:
 
     def _listen(self) -> None:
         while self._is_running() and (frame := self._mail.receive()) is not None:
-            if frame.kind is Kind.MESSAGE and envelope(frame).meth == "quit":
+            if _asks_to_quit(frame):
                 self._hear_quit(frame)
             else:
                 self._mail.hold_back(frame)
@@ -140,3 +140,13 @@ class Aside:
         if self._mail.held:
             self._mail.log("warning", f"{self._mail.held} {DROPPED}")
         self._mail.hold_back(frame, is_first=True)
+
+
+def _asks_to_quit(frame: Frame) -> bool:
+    """Whether a frame is a request to quit that will not be refused for what is in it."""
+    if frame.kind is not Kind.MESSAGE or envelope(frame).meth != "quit":
+        return False
+    try:
+        return arguments(frame) == ((), {})
+    except MessageError:
+        return False
