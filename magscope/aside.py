@@ -137,9 +137,9 @@ class Aside:
             self._mail.hold_back(frame)
             return
         self.hurry()
-        if self._mail.held:
-            self._mail.log("warning", f"{self._mail.held} {DROPPED}")
-        self._mail.hold_back(frame, is_first=True)
+        if dropped := self._mail.drop():
+            self._mail.log("warning", f"{dropped} {DROPPED}")
+        self._mail.hold_back(frame)
 
 
 def _asks_to_quit(frame: Frame) -> bool:

@@ -94,14 +94,18 @@ class Mail:
             except MessageError as error:
                 self.log("warning", f"frame refused: {error}")
 
-    def hold_back(self, frame: Frame, *, is_first: bool = False) -> None:
-        """Keep a frame for later, before or behind the others that are held back."""
-        if is_first:
-            self._held.appendleft(frame)
-        elif len(self._held) < MAX_WAITING_FRAMES:
+    def hold_back(self, frame: Frame) -> None:
+        """Keep a frame for later, behind the others that are held back."""
+        if len(self._held) < MAX_WAITING_FRAMES:
             self._held.append(frame)
         else:
             self._refused += 1
+
+    def drop(self) -> int:
+        """Forget what is held back; return how many frames that were."""
+        dropped = len(self._held)
+        self._held.clear()
+        return dropped
 
     def next(self) -> Frame | None:
         """Return the oldest frame that was held back, or else the next one that comes."""

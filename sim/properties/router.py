@@ -58,7 +58,6 @@ class NothingLost(RouterWatch):
         self._due: dict[str, deque[Due]] = {}
         self._handed: dict[str, set[tuple[str, int, int]]] = {}
         self._arrived: dict[str, deque[tuple[str, int, str]]] = {}
-        self._dropped: dict[str, int] = {}
         self._reports = 0
         self._last: dict[str, Head | None] = {}
         self._cut: dict[str, Head] = {}
@@ -159,7 +158,9 @@ class NothingLost(RouterWatch):
         """See a report of the router, a refusal, or a message that is being obeyed."""
         if step.site == "note.warning":
             if step.process != ROUTER and step.detail.endswith(DROPPED):
-                self._dropped[step.process] = int(step.detail.partition(" ")[0])
+                queue = self._arrived.setdefault(step.process, deque())
+                for _ in range(min(int(step.detail.partition(" ")[0]), len(queue))):
+                    queue.popleft()
             if step.detail.startswith("message refused"):
                 self._refused[step.process] = self._refused.get(step.process, 0) + 1
                 if not self._waiting_with(step.process):
@@ -235,11 +236,6 @@ class NothingLost(RouterWatch):
                 "Who has shut down must do nothing more, and discard what still comes."
             )
         message = called(step.detail)
-        if message[0] != "quit" and self._dropped.pop(step.process, 0):
-            self.violate(
-                f"{step.process} obeyed {message[0]} though it had said that it drops what came "
-                "before the request to quit. What is reported as dropped must be."
-            )
         queue = self._arrived.setdefault(step.process, deque())
         skipped = []
         while queue and queue[0] != message:
@@ -256,8 +252,6 @@ class NothingLost(RouterWatch):
         if message[0] == "quit" and step.process not in self.facts.said:
             queue.extendleft(reversed(skipped))  # while it starts, it obeys nothing else yet
             return
-        if message[0] == "quit" and self._dropped.pop(step.process, 0) == len(skipped):
-            return  # it has said that it leaves them out
         meth, number, sender = skipped[0]
         self.violate(
             f"{step.process} obeyed {message[0]} and had not obeyed {meth}, message {number} of "

@@ -204,11 +204,14 @@ def test_a_frame_that_is_held_back_comes_before_what_comes_later(manager):
     later, first, second = (
         unpack(pack_message(Message("Obedient", "one", n), "Sender", n)) for n in (3, 1, 2)
     )
+    manager._mail.hold_back(first)
     manager._mail.hold_back(second)
-    manager._mail.hold_back(first, is_first=True)
     manager._mail.channel.end.inbox.append(pack_message(Message("Obedient", "one", 3), "Sender", 3))
     assert manager._mail.held == 2
     assert [manager._mail.next() for _ in range(4)] == [first, second, later, None]
+    manager._mail.hold_back(first)
+    assert manager._mail.drop() == 1
+    assert manager._mail.next() is None
 
 
 def test_s4_a_manager_whose_router_is_gone_leaves(manager):
