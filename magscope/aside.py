@@ -1,5 +1,6 @@
 """How a manager has its driver called: it goes on listening, and does not wait for ever."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from magscope.runtime import Bell, Helper, current
 
 SLOW_S = 3.0
 GIVE_UP_S = 4.0
+FAIR_S = 0.8
 LOOK_S = 0.5
 LEFT = "is left to itself"
 DROPPED = "messages dropped: the request to quit came while the driver was busy with earlier ones"
@@ -40,13 +42,20 @@ class Patience:
         self.is_at_end = self.is_at_end or is_new
         return is_new
 
-    def next_look_s(self, now_ns: int, give_up_ns: int) -> float:
+    def last_ns(self, give_up_ns: int) -> float:
+        """Return when the driver is left to itself: `FAIR_S` after it was called at the earliest.
+
+        Args:
+            give_up_ns: When whoever hurries gives up; 0: nobody does.
+        """
+        fair_ns = self._began_ns + int(FAIR_S * NS_PER_S)
+        return max(give_up_ns, fair_ns) if give_up_ns else math.inf
+
+    def next_look_s(self, now_ns: int, last_ns: float) -> float:
         """Return when to look again: every now and then, and when there is something to do."""
-        waits_s = [LOOK_S]
+        waits_s = [LOOK_S, (last_ns - now_ns) / NS_PER_S]
         if not self.is_at_end:
             waits_s.append(SLOW_S - self.taken_s(now_ns))
-        if give_up_ns:
-            waits_s.append((give_up_ns - now_ns) / NS_PER_S)
         return max(min(waits_s), 0.0)
 
 
@@ -105,7 +114,8 @@ class Aside:
     def _wait(self, patience: Patience, bell: Bell) -> None:
         """Wait for a helper that takes long: listen, show signs of life, and give up in time."""
         sources = (bell, self._mail.channel) if self._is_running() else (bell,)
-        timeout_s = patience.next_look_s(current().clock.monotonic_ns(), self._give_up_ns)
+        now_ns, last_ns = current().clock.monotonic_ns(), patience.last_ns(self._give_up_ns)
+        timeout_s = patience.next_look_s(now_ns, last_ns)
         current().wait(sources, self._mail.unsent(), timeout_s)
         bell.clear()
         self._beat()
@@ -118,7 +128,7 @@ class Aside:
             )
         if not self._is_running():
             self.hurry()
-        if 0 < self._give_up_ns <= now_ns:
+        if now_ns >= patience.last_ns(self._give_up_ns):
             self.is_stuck = True
             raise DeviceTimeoutError(
                 f"its driver has not returned for {taken_s:.1f} s, and {LEFT}: the device is "

@@ -4,7 +4,7 @@
 from typing import TYPE_CHECKING, Any
 
 from hal.clock import NS_PER_S
-from magscope.aside import GIVE_UP_S
+from magscope.aside import FAIR_S, GIVE_UP_S
 from sim.properties.base import FrameSeen, Head, Property
 from sim.properties.facts import FOREVER_NS, VIDEO
 from sim.properties.traffic import EVERYBODY, RouterWatch, called
@@ -93,7 +93,7 @@ class Ends(RouterWatch):
         is_sound = facts.disturbed_ns({whom, ROUTER}) < since_ns and not facts.tampered_ns
         if facts.is_stalled(whom, since_ns) or facts.is_held_up(whom):
             return
-        if facts.now_ns < min(facts.blocked_ns(whom), since_ns + GIVE_UP_S * NS_PER_S):
+        if facts.now_ns < min(facts.blocked_ns(whom), since_ns + (GIVE_UP_S + FAIR_S) * NS_PER_S):
             return  # its driver may take so long; only who is in a hurry ends it before
         if is_sound and facts.is_alive(whom):
             self.violate(
