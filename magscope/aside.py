@@ -111,6 +111,16 @@ class Aside:
         if not self._give_up_ns:
             self._give_up_ns = current().clock.monotonic_ns() + int(GIVE_UP_S * NS_PER_S)
 
+    def see_off(self) -> None:
+        """Wait for what a driver still does, and say so if it does not return in time."""
+        if self.is_stuck or not self._helper.is_at_work:
+            return
+        self.hurry()
+        try:
+            self.do(lambda: None)
+        except DeviceTimeoutError as error:
+            self._mail.log("error", f"{self._role()}: {error}")
+
     def _wait(self, patience: Patience, bell: Bell) -> None:
         """Wait for a helper that takes long: listen, show signs of life, and give up in time."""
         sources = (bell, self._mail.channel) if self._is_running() else (bell,)

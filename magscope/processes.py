@@ -403,6 +403,7 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
         if not self._has_quit:
             self._shut_down()
         if not self._has_said_goodbye:
+            self._device_aside.see_off()
             self._say_goodbye("failed" if error else "quitting")
         if not self._device_aside.is_stuck:
             self._close_memory()

@@ -169,6 +169,11 @@ class Helper:
     turn: AbstractContextManager[Any] = _NOTHING
 
     @property
+    def is_at_work(self) -> bool:
+        """Whether it has not yet come to the end of what it was asked to do last."""
+        return False
+
+    @property
     def is_caller(self) -> bool:
         """Whether it is the helper itself that asks."""
         return False

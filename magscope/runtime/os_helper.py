@@ -59,6 +59,11 @@ class OsHelper(Helper):
             del job  # with it goes what the work has returned
 
     @property
+    def is_at_work(self) -> bool:
+        """Whether it has not yet come to the end of what it was asked to do last."""
+        return self._last is not None and not self._last.is_done.is_set()
+
+    @property
     def is_caller(self) -> bool:
         """Whether it is the helper itself that asks."""
         return threading.current_thread() is self._thread
@@ -78,7 +83,7 @@ class OsHelper(Helper):
 
     def leave(self) -> None:
         """Let the thread end; if it is still at work, end the process."""
-        if self._last is not None and not self._last.is_done.is_set():
+        if self.is_at_work:
             os._exit(1)  # a thread can not be ended, and the system's libraries would wait for it
         self._jobs.put(None)
         self._thread.join()

@@ -326,6 +326,7 @@ class NoStuckLock(Property):
     def __init__(self, world: "World") -> None:
         super().__init__(world)
         self._waits: dict[str, tuple[int, str]] = {}
+        self._asked_ns: dict[str, int] = {}
 
     def step(self, step: Step) -> None:
         """See who begins to wait, and for how long it did."""
@@ -336,6 +337,7 @@ class NoStuckLock(Property):
                 if name != step.object:  # who asks again after a while has waited all the time
                     began_ns = step.t_ns
                 self._waits[step.process] = (began_ns, step.object)
+                self._asked_ns[step.process] = step.t_ns
             else:
                 self._waits.pop(step.process, None)
         elif self._waits and step.process in self._waits:
@@ -351,7 +353,12 @@ class NoStuckLock(Property):
                 self._judge(who, began_ns, name)
 
     def _judge(self, who: str, began_ns: int, name: str) -> None:
-        if (waited_s := self.facts.since(max(began_ns, self.facts.struck_ns))) > STUCK_S:
+        waited_s = self.facts.since(max(began_ns, self.facts.struck_ns))
+        lock, process = self.world.machine._handed.get(name), self.facts.process(who)  # noqa: SLF001
+        threads = () if process is None else process.threads
+        if lock is None or not any(task in lock.waiters for task in threads):  # it has given up
+            waited_s -= (self.facts.now_ns - self._asked_ns[who]) / NS_PER_S
+        if waited_s > STUCK_S:
             self.violate(
                 f"{who} waited {waited_s:.1f} s for {name}, and nobody who hangs had it. "
                 "A lock must be given back by its holder, or by its holder's death."

@@ -96,6 +96,11 @@ class VirtualHelper(Helper):
             kernel.pause()
 
     @property
+    def is_at_work(self) -> bool:
+        """Whether it has not yet come to the end of what it was asked to do last."""
+        return self._last is not None and not self._last.is_done
+
+    @property
     def is_caller(self) -> bool:
         """Whether it is the helper itself that asks."""
         return self._task.is_current
@@ -117,7 +122,7 @@ class VirtualHelper(Helper):
 
     def leave(self) -> None:
         """Let go of the helper; if it is still at work, end the process."""
-        if self._last is not None and not self._last.is_done:
+        if self.is_at_work:
             self._machine.end(self._process, 1)
             raise GreenletExit
         self._machine.end_thread(self._task)
