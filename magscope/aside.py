@@ -36,6 +36,10 @@ class Patience:
         """Return how long it has taken so far."""
         return (now_ns - self._began_ns) / NS_PER_S
 
+    def excuse(self, held_up_ns: int) -> None:
+        """Leave a time out of account in which nothing of this process ran, nor the driver."""
+        self._began_ns += held_up_ns
+
     def ends(self, now_ns: int) -> bool:
         """Whether people should be told now: once, after `SLOW_S`."""
         is_new = not self.is_at_end and self.taken_s(now_ns) >= SLOW_S
@@ -124,13 +128,15 @@ class Aside:
     def _wait(self, patience: Patience, bell: Bell) -> None:
         """Wait for a helper that takes long: listen, show signs of life, and give up in time."""
         sources = (bell, self._mail.channel) if self._is_running() else (bell,)
-        now_ns, last_ns = current().clock.monotonic_ns(), patience.last_ns(self._give_up_ns)
-        timeout_s = patience.next_look_s(now_ns, last_ns)
+        clock, last_ns = current().clock, patience.last_ns(self._give_up_ns)
+        began_ns = clock.monotonic_ns()
+        timeout_s = patience.next_look_s(began_ns, last_ns)
         current().wait(sources, self._mail.unsent(), timeout_s)
+        self._excuse(patience, clock.monotonic_ns() - began_ns - int(timeout_s * NS_PER_S))
         bell.clear()
         self._beat()
         self._listen()
-        now_ns = current().clock.monotonic_ns()
+        now_ns = clock.monotonic_ns()
         taken_s = patience.taken_s(now_ns)
         if patience.ends(now_ns):
             self._mail.log(
@@ -144,6 +150,11 @@ class Aside:
                 f"its driver has not returned for {taken_s:.1f} s, and {LEFT}: the device is "
                 "neither stopped nor closed; look after it before you use it again"
             )
+
+    def _excuse(self, patience: Patience, held_up_ns: int) -> None:
+        if held_up_ns > LOOK_S * NS_PER_S:  # stopped, or the computer was asleep
+            patience.excuse(held_up_ns)
+            self._give_up_ns += held_up_ns if self._give_up_ns else 0
 
     def _listen(self) -> None:
         while self._is_running() and (frame := self._mail.receive()) is not None:

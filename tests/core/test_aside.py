@@ -18,6 +18,13 @@ def test_a_driver_that_was_called_just_now_has_a_fair_time_to_return():
     assert Patience(ns(3.9)).last_ns(ns(4.0)) == ns(3.9 + FAIR_S)
 
 
+def test_a_time_in_which_nobody_ran_does_not_count():
+    patience = Patience(0)
+    patience.excuse(ns(100.0))
+    assert patience.taken_s(ns(101.0)) == 1.0
+    assert patience.last_ns(ns(4.0)) == ns(100.0 + FAIR_S)
+
+
 def test_people_are_told_once_that_a_driver_takes_long():
     patience = Patience(ns(1.0))
     assert not patience.ends(ns(1.0 + SLOW_S) - 1)
