@@ -29,16 +29,24 @@ class Patience:
     """
 
     def __init__(self, began_ns: int) -> None:
-        self._began_ns = began_ns
+        self._began_ns = self._due_ns = began_ns
         self.is_at_end = False
 
     def taken_s(self, now_ns: int) -> float:
         """Return how long it has taken so far."""
         return (now_ns - self._began_ns) / NS_PER_S
 
-    def excuse(self, held_up_ns: int) -> None:
-        """Leave a time out of account in which nothing of this process ran, nor the driver."""
-        self._began_ns += held_up_ns
+    def held_up_ns(self, now_ns: int) -> int:
+        """Return for how long nothing of this process has run, nor the driver: it does not count.
+
+        It was stopped, or the computer was asleep, when the next look is so late.
+        """
+        late_ns = now_ns - self._due_ns
+        if late_ns <= LOOK_S * NS_PER_S:
+            return 0
+        self._began_ns += late_ns
+        self._due_ns = now_ns
+        return late_ns
 
     def ends(self, now_ns: int) -> bool:
         """Whether people should be told now: once, after `SLOW_S`."""
@@ -60,7 +68,9 @@ class Patience:
         waits_s = [LOOK_S, (last_ns - now_ns) / NS_PER_S]
         if not self.is_at_end:
             waits_s.append(SLOW_S - self.taken_s(now_ns))
-        return max(min(waits_s), 0.0)
+        wait_s = max(min(waits_s), 0.0)
+        self._due_ns = now_ns + int(wait_s * NS_PER_S)
+        return wait_s
 
 
 class Aside:
@@ -128,15 +138,13 @@ class Aside:
     def _wait(self, patience: Patience, bell: Bell) -> None:
         """Wait for a helper that takes long: listen, show signs of life, and give up in time."""
         sources = (bell, self._mail.channel) if self._is_running() else (bell,)
-        clock, last_ns = current().clock, patience.last_ns(self._give_up_ns)
-        began_ns = clock.monotonic_ns()
-        timeout_s = patience.next_look_s(began_ns, last_ns)
+        now_ns = self._look(patience)
+        timeout_s = patience.next_look_s(now_ns, patience.last_ns(self._give_up_ns))
         current().wait(sources, self._mail.unsent(), timeout_s)
-        self._excuse(patience, clock.monotonic_ns() - began_ns - int(timeout_s * NS_PER_S))
         bell.clear()
         self._beat()
         self._listen()
-        now_ns = clock.monotonic_ns()
+        now_ns = self._look(patience)
         taken_s = patience.taken_s(now_ns)
         if patience.ends(now_ns):
             self._mail.log(
@@ -151,10 +159,12 @@ class Aside:
                 "neither stopped nor closed; look after it before you use it again"
             )
 
-    def _excuse(self, patience: Patience, held_up_ns: int) -> None:
-        if held_up_ns > LOOK_S * NS_PER_S:  # stopped, or the computer was asleep
-            patience.excuse(held_up_ns)
-            self._give_up_ns += held_up_ns if self._give_up_ns else 0
+    def _look(self, patience: Patience) -> int:
+        """Return the time, and give back what was lost of it."""
+        now_ns = current().clock.monotonic_ns()
+        held_up_ns = patience.held_up_ns(now_ns)
+        self._give_up_ns += held_up_ns if self._give_up_ns else 0
+        return now_ns
 
     def _listen(self) -> None:
         while self._is_running() and (frame := self._mail.receive()) is not None:

@@ -20,9 +20,13 @@ def test_a_driver_that_was_called_just_now_has_a_fair_time_to_return():
 
 def test_a_time_in_which_nobody_ran_does_not_count():
     patience = Patience(0)
-    patience.excuse(ns(100.0))
+    assert patience.held_up_ns(ns(LOOK_S)) == 0
+    assert patience.held_up_ns(ns(100.0)) == ns(100.0)
     assert patience.taken_s(ns(101.0)) == 1.0
     assert patience.last_ns(ns(4.0)) == ns(100.0 + FAIR_S)
+    assert patience.next_look_s(ns(101.0), math.inf) == LOOK_S
+    assert patience.held_up_ns(ns(101.0 + 2 * LOOK_S)) == 0
+    assert patience.held_up_ns(ns(103.0)) == ns(2.0 - LOOK_S)
 
 
 def test_people_are_told_once_that_a_driver_takes_long():
