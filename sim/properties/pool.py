@@ -351,7 +351,8 @@ class BusyCount(PoolWatch):
         self._out[name] = epoch
 
     def _compare(self, count: int, verb: str) -> None:
-        if self.facts.pool_is_tampered or VIDEO in self.facts.raising:
+        cut_short = self.facts.raising | self.facts.terminated  # as it handed out a stack, perhaps
+        if self.facts.pool_is_tampered or VIDEO in cut_short:
             return
         for name in [name for name in self._out if self._is_long_dead(name)]:
             del self._out[name]
