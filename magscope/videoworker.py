@@ -47,7 +47,7 @@ class VideoWorker(RuntimeProcess):
         return (self._end,)
 
     def run(self) -> None:
-        """Work until told to stop, or until the manager is gone."""
+        """Work until told to stop, or until the manager is gone, or can not be told anything."""
         runtime = current()
         runtime.enter(self)
         channel = Channel(self._end)
@@ -55,7 +55,7 @@ class VideoWorker(RuntimeProcess):
             load_magtrack()
         processor: StackProcessor | None = None
         self._answer(channel, None)
-        while True:
+        while not channel.is_broken:  # whoever can not answer is of no use to anybody
             runtime.wait([channel])
             try:
                 raw = channel.receive()

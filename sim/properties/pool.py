@@ -282,10 +282,14 @@ class SoundWorkersLive(PoolWatch):
         )
 
     def _is_excused(self) -> bool:
-        """Whether a fault has taken what a worker waits for, or let the manager do half a thing."""
+        """Whether a fault has taken what a worker waits for, or let the manager do half a thing.
+
+        A manager that is told to terminate ends its workers at once.
+        """
         struck = self.world.injector.struck
         taken = [f for f in struck if isinstance(f, NEXT_FRAME) and not _is_read(f)]
-        return bool(self.facts.raising & {VIDEO} or (taken and self.facts.pool_is_tampered))
+        cut_short = VIDEO in self.facts.raising | self.facts.terminated
+        return bool(cut_short or (taken and self.facts.pool_is_tampered))
 
 
 def _is_read(fault: object) -> bool:
