@@ -64,7 +64,7 @@ class Conservation(StackWatch):
         before, self._was_full = self._was_full, self._is_full()
         if before is None or before != self._was_full:
             self._full_looks_ns = step.t_ns
-        elif self.facts.disturbed_ns({CAMERA, VIDEO}) < self._full_looks_ns:
+        elif self.facts.disturbed_ns({CAMERA, VIDEO}, with_drivers=True) < self._full_looks_ns:
             self._was_full = None
             self._say(
                 "nothing is purged though the camera manager has found the buffer nearly full, and "
@@ -120,7 +120,8 @@ class Conservation(StackWatch):
             return
         if not self.is_running or self.flag.state != "READY":
             return
-        undisturbed_ns = max(self._full_ns, facts.struck_ns, facts.disturbed_ns({CAMERA}))
+        hindered_ns = facts.disturbed_ns({CAMERA}, with_drivers=True)
+        undisturbed_ns = max(self._full_ns, facts.struck_ns, hindered_ns)
         full_s = (facts.now_ns - undisturbed_ns) / NS_PER_S
         if full_s > FULL_S:
             self._full_ns = facts.now_ns

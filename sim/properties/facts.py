@@ -161,12 +161,16 @@ class Facts:
         tampered = max(self.tampered_ns.values(), default=0)
         return FOREVER_NS if ends_ns is None else max(ends_ns, tampered)
 
-    def disturbed_ns(self, names: Collection[str]) -> float:
+    def disturbed_ns(self, names: Collection[str], *, with_drivers: bool = False) -> float:
         """Return until when a fault disturbed one of these processes, or everybody, so far.
 
-        A driver that does not return disturbs no process: its manager has a helper for that.
+        Args:
+            names: Of the processes.
+            with_drivers: Whether a driver that does not return disturbs its manager: what it does
+                with its device stands still, and nothing else, as it has a helper for that.
         """
-        ends = [0.0]
+        ends = [self.blocked_ns(name) for name in names] if with_drivers else []
+        ends.append(0.0)
         for effect in self.world.injector.effects:
             if isinstance(effect.fault, (CameraBlocks, MotorBlocks)):
                 continue

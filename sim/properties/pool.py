@@ -177,7 +177,7 @@ class NoWedge(PoolWatch):
 
     def _disturbed_ns(self) -> float:
         # No frame comes while the camera's driver does not return, and nobody needs the flag.
-        return max(self.facts.disturbed_ns({CAMERA, VIDEO}), self.facts.blocked_ns(CAMERA))
+        return self.facts.disturbed_ns({CAMERA, VIDEO}, with_drivers=True)
 
     def _died_of_its_task(self, step: Step) -> None:
         """See that a worker lives on after a stack that could not be processed."""
