@@ -2,12 +2,11 @@
 
 import weakref
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from magscope.runtime import SharedMemory, current
+from magscope.runtime import Lock, SharedMemory, current
 
 _HEADER_WORDS = 16
 _HEADER_BYTES = _HEADER_WORDS * 8
@@ -43,7 +42,7 @@ class _SharedBuffer:
         if name not in locks:
             raise KeyError(f"locks has no key {name!r}; it has {sorted(locks)}")
         self.name = name
-        self._lock: AbstractContextManager = locks[name]
+        self._lock: Lock = locks[name]
         self.is_creator = shape is not None
         size = _HEADER_BYTES + data_bytes if shape is not None else None
         self._block: SharedMemory = current().shared_memory(name, size)
@@ -405,6 +404,22 @@ class MatrixBuffer(_SharedBuffer):
             self._rows[first : first + head] = kept[:head]
             self._rows[: len(kept) - head] = kept[head:]
             self._put(self._WRITTEN, written + len(rows))
+
+    def offer(self, rows: np.ndarray, patience_s: float) -> bool:
+        """Append rows as `write` does, if that is possible within some seconds.
+
+        For who must not wait: another process that hangs may have the lock.
+
+        Returns:
+            False if it was not; the rows are nowhere.
+        """
+        if not self._lock.acquire(timeout=patience_s):
+            return False
+        try:
+            self.write(rows)
+        finally:
+            self._lock.release()
+        return True
 
     def read(self) -> np.ndarray:
         """Return the unread rows, oldest first, `(n, columns)`; they then count as read."""

@@ -18,6 +18,7 @@ from magscope.utils import registerwithscript
 
 FOCUS = "focus"
 IDLE_TELEMETRY_S = 1.0
+PATIENCE_S = 0.1  # with who reads the telemetry
 COLUMNS = ("timestamp_s", "position", "target", "is_at_target")
 
 
@@ -41,6 +42,7 @@ class MotorManager(HardwareManagerBase):
         self._motor: Motor
         self._link = Link("the motor", spec.reconnect, self)
         self._next_ns = 0
+        self._is_written = True
         self._waiting: list[tuple[int, str]] = []
         self.unit: str = getattr(spec.load(), "unit", "")
 
@@ -100,12 +102,20 @@ class MotorManager(HardwareManagerBase):
             self._motor.target,
             float(not is_moving),
         ]
-        if self._buffer is not None:
-            self._buffer.write(np.array([row]))
+        self._write_down(row)
         period_s = 1.0 / self._spec.telemetry_hz if is_moving else IDLE_TELEMETRY_S
         self._next_ns = clock.monotonic_ns() + int(period_s * NS_PER_S)
         if not is_moving:
             self._arrive()
+
+    def _write_down(self, row: list[float]) -> None:
+        """Leave a row out that can not be written: a motor waits for nobody who hangs."""
+        if self._buffer is None:
+            return
+        is_written = self._buffer.offer(np.array([row]), PATIENCE_S)
+        if self._is_written and not is_written:
+            self.log("warning", "its telemetry has gaps: whoever reads it hangs")
+        self._is_written = is_written
 
     def _part_from_motor(self) -> None:
         """Stop a motor that has gone, if it still hears that, and close it."""

@@ -1,4 +1,5 @@
 import gc
+import threading
 
 import numpy as np
 import pytest
@@ -30,6 +31,25 @@ def rows(first, count):
 
 def has_name(session, name="rows"):
     return (session_directory() / f"mgs-{session}-{name}").exists()
+
+
+def test_rows_are_offered_to_a_buffer_whose_lock_somebody_has(buffer, locks):
+    assert buffer.offer(rows(0, 1), 5.0)
+    taken, done = threading.Event(), threading.Event()
+
+    def hold():
+        with locks["rows"]:
+            taken.set()
+            done.wait()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    taken.wait()
+    assert not buffer.offer(rows(1, 1), 0.01)
+    done.set()
+    holder.join()
+    assert buffer.offer(rows(2, 1), 5.0)
+    assert buffer.read()[:, 0].tolist() == [0.0, 2.0]
 
 
 def test_a_new_buffer_is_empty_and_all_nan(buffer):
