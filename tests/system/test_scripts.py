@@ -84,7 +84,8 @@ def test_a_script_in_the_existing_style_runs_every_registered_name(live, tmp_pat
 
     report = live(RIG, story, script=script)
     assert report.is_clean
-    assert not [line for line in report.warnings if "purged" not in line]
+    slow = ("the workers are too slow", "did not keep up")  # as a busy machine may be
+    assert not [line for line in report.warnings if not any(words in line for words in slow)]
     assert list(out.glob("Tracking Data *.h5"))
 
 
