@@ -83,6 +83,8 @@ def test_modes_change_while_running_by_message(live, tmp_path):
         system.send("ManagerProcessBase", "set_acquisition_mode", AcquisitionMode.FULL_VIDEO)
         yield "full video", lambda now: axes_of_videos() == {"TYX"}
         yield "no track under way", lambda now: now.busy_count == 0
+        seen_s = system.now.t_s
+        yield "what came of the last one", lambda now: now.t_s > seen_s
         rows, stacks = system.now.tracks_rows, system.now.frames.processed
         yield "more stacks", lambda now: now.frames.processed > stacks + N_IMAGES
         assert system.now.tracks_rows == rows
