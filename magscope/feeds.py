@@ -156,10 +156,10 @@ class HalFeed(Feed):
             if info is None:
                 break
             number = self._first_number + info.frame_number
+            self._lost += max(number - self._next_number, 0)
+            self._next_number = number + 1  # before it counts: no number is given twice
             self._buffer.commit(info.timestamp_ns, number)
             count += 1
-            self._lost += max(number - self._next_number, 0)
-            self._next_number = number + 1
             if info.annotation is not None and self._annotations is not None:
                 rows = np.empty((len(info.annotation), 2 + info.annotation.shape[1]))
                 rows[:, 0] = number

@@ -44,6 +44,11 @@ class _Hand:
     force: str = ""
     is_dismissed: bool = False
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether it can not be heard any more, or was killed, and is not yet buried."""
+        return self.channel.is_broken or bool(self.force)
+
 
 class VideoProcessorManager(ManagerProcessBase):
     """Owns the pool: hands out stacks, takes in results, replaces workers that died or hang.
@@ -161,7 +166,7 @@ class VideoProcessorManager(ManagerProcessBase):
         for hand in self._hands:
             if not self._acquisition_on or not buffer.check_read_stack():
                 return
-            if not hand.is_ready or hand.task is not None or hand.channel.is_broken:
+            if not hand.is_ready or hand.task is not None or hand.is_lost:
                 continue
             flag = self.shared_values.video_process_flag
             try:

@@ -13,7 +13,11 @@ class ProcessControl(ABC):
     """A started process, for a runtime whose processes are not the operating system's."""
 
     pid: int
-    exitcode: int | None
+
+    @property
+    @abstractmethod
+    def exitcode(self) -> int | None:
+        """How it ended: 0, a code, or minus a signal; None before that is known."""
 
     @abstractmethod
     def is_alive(self) -> bool:

@@ -12,12 +12,18 @@ class Crash(Fault):
     """The process never runs another line, as after SIGKILL.
 
     With the state `holds lock` it dies while it has one.
+
+    Attributes:
+        lingers_s: For how many virtual seconds its pipes have ended, and it is not yet gone, as
+            while a busy system takes its memory apart.
     """
 
+    lingers_s: float = seconds(0.0, least=0.0)
     kind: ClassVar[str] = "crash"
 
     def __str__(self) -> str:
-        return f"{self.process} is killed {self.when}"
+        lingers = f", and is gone {self.lingers_s:g} s later" if self.lingers_s else ""
+        return f"{self.process} is killed {self.when}{lingers}"
 
 
 @dataclass(frozen=True)

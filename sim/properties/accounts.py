@@ -198,7 +198,7 @@ class Conservation(StackWatch):
     def _is_sound(self, name: str) -> bool:
         """Whether a manager came to its end by itself, with nothing raised in it."""
         process = self.facts.process(name)
-        return process is not None and process.exitcode == 0 and name not in self.facts.raising
+        return process is not None and process.code == 0 and name not in self.facts.raising
 
     def _expect(self, what: str, told: int, seen: int, slack: int) -> None:
         if abs(told - seen) > slack:

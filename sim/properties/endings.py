@@ -49,7 +49,7 @@ class NothingLeft(Property):
         """Take down whether somebody who sweeps has ended after the router, and last."""
         if step.site == "memory.create":
             self._is_swept = False
-        elif step.process in self.facts.managers and self.world.router.exitcode is not None:
+        elif step.process in self.facts.managers and self.world.router.code is not None:
             in_order = step.detail in ("0", "1", str(128 + SIGTERM))
             if in_order and step.process not in self.facts.raising:
                 self._is_swept = True
@@ -81,7 +81,7 @@ class NothingLeft(Property):
         others = {
             session
             for session, owner in machine.sessions.items()
-            if owner.name == ANOTHER and owner.exitcode is None
+            if owner.name == ANOTHER and owner.code is None
         }
         struck = self.world.injector.struck
         wanted = sum(f.blocks for f in struck if isinstance(f, StaleMemory) and f.owner == "alive")
@@ -94,7 +94,7 @@ class NothingLeft(Property):
 
     def _should_be_swept(self) -> bool:
         router = self.world.router
-        if router.exitcode is not None and router.exitcode >= 0:
+        if router.code is not None and router.code >= 0:
             return True
         return self._is_swept
 
@@ -134,7 +134,7 @@ class TruthfulReport(Property):
         process = self.facts.process(name)
         if process is None:
             return False
-        return process.ended_ns in (None, self.facts.now_ns) or process.exitcode == -SIGKILL
+        return process.ended_ns in (None, self.facts.now_ns) or process.code == -SIGKILL
 
     def at_end(self) -> None:
         """Compare the report with what happened."""
@@ -161,11 +161,11 @@ class TruthfulReport(Property):
     def _may_be_missing(self) -> bool:
         """Whether the video processor manager may not have told the router of all its workers."""
         video = self.facts.process(VIDEO)
-        is_sound = video is not None and video.exitcode == 0 and VIDEO not in self.facts.raising
+        is_sound = video is not None and video.code == 0 and VIDEO not in self.facts.raising
         return not is_sound or bool(self.facts.tampered_ns) or self.facts.is_full(VIDEO)
 
     def _compare(self, told: ProcessReport, process: VirtualProcess) -> None:
-        name, code = told.name, process.exitcode
+        name, code = told.name, process.code
         forced = self._forced.get(name, set())
         is_manager = name in self.facts.managers
         if code == 0 and is_manager and self.facts.said.get(name) == "failed":
@@ -371,7 +371,7 @@ class Escaped(Property):
         # So does who is told to quit while it starts, and whose quitting a fault has broken.
         facts = self.facts
         is_broken = who in facts.raising and who not in facts.ran
-        is_swept = _NO_MEMORY in text and (self.world.router.exitcode is not None or is_broken)
+        is_swept = _NO_MEMORY in text and (self.world.router.code is not None or is_broken)
         if not (self.world.injector.explains(text) or _TOLD_TO_FAIL in text or is_swept):
             self._report(who, text.strip().splitlines()[-1] + f" ({text.splitlines()[0][:120]})")
 

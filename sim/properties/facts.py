@@ -152,7 +152,7 @@ class Facts:
     def is_alive(self, name: str) -> bool:
         """Whether the process of this name runs, or hangs, but has not ended."""
         process = self.process(name)
-        return process is not None and process.exitcode is None
+        return process is not None and process.code is None
 
     @property
     def quiet_ns(self) -> float:

@@ -274,18 +274,22 @@ class VideoShowsFrames(StackWatch):
     def __init__(self, world: "World") -> None:
         super().__init__(world)
         self._times_ns: dict[int, set[int]] = defaultdict(set)
-        self._first = self._next = 0
+        self._next = 0
+        self._firsts = range(0)
 
     def step(self, step: Step) -> None:
         """See the camera being opened, from when on it numbers its frames anew."""
         if step.process == CAMERA and step.detail.endswith("is open"):
-            self._first = self._next
+            # The frame that was in hand when the camera went may have been counted.
+            is_again = bool(self._firsts)
+            self._firsts = range(self._next, self._next + 1 + is_again)
 
     def written(self, process: str, index: int, frame: Taken) -> None:
         """Remember when a frame was taken, by the camera's own number, which it shows."""
         self._next = frame.number + 1
         if self.world.record is not None:
-            self._times_ns[frame.number - self._first].add(frame.time_ns)
+            for first in self._firsts:
+                self._times_ns[frame.number - first].add(frame.time_ns)
 
     def at_end(self) -> None:
         """Look at the first frames that were saved."""

@@ -57,7 +57,7 @@ class PoolWatch(Property):
         """Whether the video processor has come to its end by itself, and has buried its dead."""
         video = self.facts.process(VIDEO)
         is_sound = VIDEO not in self.facts.raising and not self.facts.pool_is_tampered
-        return is_sound and video is not None and video.exitcode == 0
+        return is_sound and video is not None and video.code == 0
 
     @property
     def is_running(self) -> bool:
@@ -106,7 +106,9 @@ class NoWedge(PoolWatch):
 
     id = "P2"
     title = "no worker wedges the pool"
-    sites = frozenset({"note.flag", "note.state", "process.end", "wait"})
+    sites = frozenset(
+        {"note.flag", "note.state", "process.end", "process.kill", "pipe.end", "wait"}
+    )
     sees = WORK
 
     def __init__(self, world: "World") -> None:
@@ -115,6 +117,8 @@ class NoWedge(PoolWatch):
         self._since_ns = 0
         self._owner = ""
         self._ready: set[str] = set()
+        self._pipes: dict[str, str] = {}
+        self._given_up: set[str] = set()
         self._short_ns: int | None = None
         self._is_told_off = False
 
@@ -122,6 +126,7 @@ class NoWedge(PoolWatch):
         """See a worker say that it is ready for stacks."""
         if frame.way == "send" and frame.raw[:1] == b"\x80" and frame.process.startswith(WORKER):
             self._ready.add(frame.process)
+            self._pipes[frame.end[:-1]] = frame.process
 
     def step(self, step: Step) -> None:
         """Compare the time with the bounds."""
@@ -133,11 +138,11 @@ class NoWedge(PoolWatch):
                 step.t_ns,
                 f"{WORKER}{flag.owner}",
             )
-            if self._state == "RUNNING" and self._owner not in self._ready:
-                self.violate(
-                    f"Stack {flag.epoch} was handed to {self._owner}, which had not said that it "
-                    "is ready. All wait for a stack that lies with a worker which is still loading."
-                )
+            if self._state == "RUNNING":
+                self._handed_out(flag.epoch)
+        elif step.site in ("pipe.end", "process.kill"):
+            if step.process == VIDEO:
+                self._given_up.add(self._pipes.get(step.object[:-1], step.object))
         elif step.site == "process.end":
             self._judge()
             if step.process == self._owner and self._state == "RUNNING":
@@ -147,6 +152,19 @@ class NoWedge(PoolWatch):
             self._judge()
             if step.site == "wait" and step.process == VIDEO:
                 self._count_workers()
+
+    def _handed_out(self, epoch: int) -> None:
+        """See that a stack goes to who can take it."""
+        if self._owner not in self._ready:
+            self.violate(
+                f"Stack {epoch} was handed to {self._owner}, which had not said that it is ready. "
+                "All wait for a stack that lies with a worker which is still loading."
+            )
+        elif self._owner in self._given_up:
+            self.violate(
+                f"Stack {epoch} was handed to {self._owner}, whose pipe had come to its end, or "
+                "which had been killed. Its frames are lost, though another worker could take them."
+            )
 
     def at_end(self) -> None:
         """See whether the flag is stuck, or was left so by who should have seen to it."""
@@ -197,7 +215,7 @@ class NoWedge(PoolWatch):
             return
         wanted = self.facts.managers[VIDEO].settings["video processors n"]
         machine = self.world.machine
-        alive = sum(p.exitcode is None for p in machine.processes.values() if WORKER in p.name)
+        alive = sum(p.code is None for p in machine.processes.values() if WORKER in p.name)
         if alive >= wanted:
             self._short_ns = None
             return
@@ -273,7 +291,7 @@ class SoundWorkersLive(PoolWatch):
 
     def _kills(self, name: str) -> None:
         quiet_s = (self.facts.now_ns - self.facts.quiet_ns) / NS_PER_S
-        if not self.facts.is_alive(name) or quiet_s < HEALED_S or self._is_excused():
+        if not self.facts.is_alive(name) or quiet_s < HEALED_S or self._is_excused(name):
             return
         self.violate(
             f"The video processor kills {name}, though no fault has been felt for {quiet_s:.1f} s. "
@@ -281,12 +299,16 @@ class SoundWorkersLive(PoolWatch):
             "came; all waited for its stack meanwhile."
         )
 
-    def _is_excused(self) -> bool:
+    def _is_excused(self, name: str) -> bool:
         """Whether a fault has taken what a worker waits for, or let the manager do half a thing.
+
+        What makes no sense may lie in the worker's pipe for long, until the manager comes to it.
 
         A manager that is told to terminate ends its workers at once.
         """
         struck = self.world.injector.struck
+        if any(isinstance(f, Corrupt) and f.process == name for f in struck):
+            return True
         taken = [f for f in struck if isinstance(f, NEXT_FRAME) and not _is_read(f)]
         cut_short = VIDEO in self.facts.raising | self.facts.terminated
         return bool(cut_short or (taken and self.facts.pool_is_tampered))

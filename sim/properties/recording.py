@@ -78,7 +78,7 @@ class OnDisk(RouterWatch):
     def _see_what_it_leaves(self) -> None:
         """See that a killed recording manager has left files that can be read, as they are."""
         process, record = self.facts.process(RECORDER), self.world.record
-        if process is None or process.exitcode != -SIGKILL or record is None:
+        if process is None or process.code != -SIGKILL or record is None:
             return
         for problem in problems_of_recording(record, 0):
             is_unfinished = problem.endswith("was left half written")
@@ -119,7 +119,7 @@ class OnDisk(RouterWatch):
         expected = self._sequences.get(task.recording, 0)
         self._numbered += max(task.sequence + 1 - expected, 0)
         workers = [p for p in self.world.machine.processes.values() if WORKER in p.name]
-        may_skip = any(worker.exitcode is not None for worker in workers)  # it went with a dead one
+        may_skip = any(worker.code is not None for worker in workers)  # it went with a dead one
         if task.sequence < expected or (task.sequence > expected and not may_skip):
             self.violate(
                 f"Stack {epoch} has the number {task.sequence} in its recording, where "

@@ -210,7 +210,7 @@ class NothingLost(RouterWatch):
         who = step.process
         self._see_what_is_cut(who)
         in_order = step.detail in ("0", "1") and who in self.facts.managers
-        if not in_order or self.world.router.exitcode is not None or who in self.facts.raising:
+        if not in_order or self.world.router.code is not None or who in self.facts.raising:
             return
         waiting = self._waiting_with(who)
         if waiting and self.facts.disturbed_ns({who, ROUTER}) <= self.facts.now_ns - DRAIN_NS:
@@ -286,11 +286,11 @@ class NothingLost(RouterWatch):
         for name, manager in self.facts.managers.items():
             end = manager.resources.end.name  # type: ignore[attr-defined]
             process, unread = self.facts.process(name), len(self._links.get(end, ()))
-            if process is None or process.exitcode is None or self._is_excused(end):
+            if process is None or process.code is None or self._is_excused(end):
                 continue
             if self.facts.reads_slowly(ROUTER, process.ended_ns or 0):
                 continue  # as no pipe of the operating system lets anybody do
-            if (process.exitcode < 0 and self._waiting_with(name)) or self.facts.is_full(name):
+            if (process.code < 0 and self._waiting_with(name)) or self.facts.is_full(name):
                 unread -= 1  # the last may have left in part only
             if unread > 0:
                 self.violate(

@@ -104,10 +104,10 @@ class Ends(RouterWatch):
     def at_end(self) -> None:
         """See who has not ended, or was late."""
         self._judge()
-        still = [p.name for p in self.world.machine.processes.values() if p.exitcode is None]
+        still = [p.name for p in self.world.machine.processes.values() if p.code is None]
         report = self.world.report
         known = {process.name for process in report.processes} if report is not None else set()
-        if self.world.router.exitcode == 0 and known & set(still) and not self._is_told_off:
+        if self.world.router.code == 0 and known & set(still) and not self._is_told_off:
             self._is_told_off = True
             self.violate(
                 f"The router has ended in order, and {', '.join(still)} still ran, of which it "
@@ -146,7 +146,7 @@ class Ends(RouterWatch):
                 )
             return
         last_ns = facts.now_ns
-        running = [p.name for p in self.world.machine.processes.values() if p.exitcode is None]
+        running = [p.name for p in self.world.machine.processes.values() if p.code is None]
         if not running:
             last_ns = max(p.ended_ns or 0 for p in self.world.machine.processes.values())
         took_s = (last_ns - base_ns) / NS_PER_S
@@ -236,7 +236,7 @@ class QuitsOnce(Property):
         """See that the router, if it ended in order, has ended the session."""
         facts = self.facts
         is_sound = facts.said and not facts.tampered_ns and not facts.raising
-        if is_sound and self.world.router.exitcode == 0 and facts.session_ends_ns is None:
+        if is_sound and self.world.router.code == 0 and facts.session_ends_ns is None:
             self.violate(
                 "The router ended without having ended the session. It must hear that the end "
                 "is asked for, and tell the managers phase by phase."

@@ -74,7 +74,7 @@ class RouterWatch(Property):
     @property
     def router_ended_well(self) -> bool:
         """Whether the router has done all that it had to do."""
-        return self.world.router.exitcode == 0 and self.router_is_sound
+        return self.world.router.code == 0 and self.router_is_sound
 
     def given(self, sender: str, head: Head, frame: FrameSeen) -> None:
         """A manager has given a message to its pipe."""

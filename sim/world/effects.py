@@ -110,7 +110,7 @@ class Effects:
     def _apply(self, process: VirtualProcess | None) -> None:
         everybody = list(self._machine.processes.values())
         for each in everybody if process is None else [process]:
-            if each.exitcode is None:
+            if each.code is None:
                 self.apply(each)
 
     def apply(self, process: VirtualProcess) -> None:

@@ -143,7 +143,7 @@ class Injector:
 
     def _living(self, name: str) -> VirtualProcess | None:
         for process in reversed(list(self._machine.processes.values())):
-            if process.name == name and process.exitcode is None:
+            if process.name == name and process.code is None:
                 return process
         return None
 
@@ -186,7 +186,9 @@ class Injector:
 
     def _act(self, fault: Fault, process: VirtualProcess) -> None:
         """Do what is done at once; it may be the last that the running process sees."""
-        if isinstance(fault, (processes.Crash, disks.TornWrite)):
+        if isinstance(fault, processes.Crash):
+            self._machine.end(process, -SIGKILL, lingers_ns=int(fault.lingers_s * NS_PER_S))
+        elif isinstance(fault, disks.TornWrite):
             self._machine.end(process, -SIGKILL)
         elif isinstance(fault, processes.Raise):
             raise ERRORS[fault.error](f"injected: {fault}")
@@ -241,7 +243,7 @@ class Injector:
         other = VirtualProcess(machine, ANOTHER, None)
         session = VirtualRuntime(machine, other).begin_session()  # named as this one's will be
         if fault.owner == "dead":
-            other.exitcode, other.ended_ns = -SIGKILL, 0
+            other.code, other.ended_ns = -SIGKILL, 0
         for number in range(fault.blocks):
             name = _NAMES[number] if number < len(_NAMES) else f"device-{number}"
             machine.memory[session, name] = mmap.mmap(-1, mmap.PAGESIZE)

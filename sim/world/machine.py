@@ -130,17 +130,19 @@ class Machine:
         for child in children:
             if child.is_daemon:
                 child.terminate()
-        self.kernel.wait_until(
-            lambda: all(child.exitcode is not None for child in children), children, None
-        )
+        self.kernel.wait_until(lambda: all(child.is_gone for child in children), children, None)
 
-    def end(self, process: VirtualProcess, code: int) -> None:
-        """End a process: its pipe ends close, its locks are given back, who waits for it wakes."""
-        if process.exitcode is not None:
+    def end(self, process: VirtualProcess, code: int, *, lingers_ns: int = 0) -> None:
+        """End a process: its pipes end, its locks are given back, and then its end is known.
+
+        As in an operating system, who reads from it finds the end of file before who asks is
+        told that it has ended; what others are ready for may come between the two, or more if
+        it lingers.
+        """
+        if process.code is not None:
             return
-        process.exitcode = code
+        process.code = code
         process.ended_ns = self.kernel.now_ns
-        self.living -= 1
         for task in process.threads:
             task.is_dead = True
         self.kernel.trace.add(
@@ -154,9 +156,19 @@ class Machine:
                 lock.free()
         process.runtime.disk.close()
         gc.freeze()  # what it has thrown away must not be found any more, and tidied
-        self.kernel.notify(process)
+        if lingers_ns:
+            self.kernel.at(lingers_ns, lambda: self._let_know(process))
+        else:
+            self.kernel.spawn(process.name, lambda: self._let_know(process))
         if code == -SIGKILL and self.kernel.current in process.threads:
             self.kernel.pause()
+
+    def _let_know(self, process: VirtualProcess) -> None:
+        """Let the others know that a process has ended."""
+        self.kernel.trace.add(self.kernel.now_ns, "world", "process.gone", process.name)
+        process.is_gone = True
+        self.living -= 1
+        self.kernel.notify(process)
 
     def close(self) -> None:
         """End the world: what its processes have open is closed, and they are unwound, unseen."""

@@ -10,6 +10,7 @@ from sim.world.kernel import Waitable
 
 if TYPE_CHECKING:
     from sim.world.machine import Machine
+    from sim.world.process import VirtualProcess
 
 # What Linux gives a pair of stream sockets, and how it counts: a write takes the room of all that
 # it is put into, 768 bytes at least, and there is room again when three quarters are free.
@@ -153,6 +154,9 @@ class VirtualEndpoint(FramedEndpoint):
         self._machine.operation("pipe.read", self.name)
         read = self._machine.hooks.read
         data = self.incoming.read(count) if read is None else read(self, count)
+        if not data:
+            trace = self._machine.kernel.trace
+            trace.add(self._machine.kernel.now_ns, self._owner.name, "pipe.end", self.name)
         self._machine.kernel.notify(self.incoming)
         return data
 
@@ -160,8 +164,12 @@ class VirtualEndpoint(FramedEndpoint):
         if self.is_open:
             self._machine.operation("pipe.close", self.name)
             self.is_open = False
-            self._machine.processes[self.pid].ends.pop(self, None)
+            self._owner.ends.pop(self, None)
             self.drop(self.pid)
+
+    @property
+    def _owner(self) -> "VirtualProcess":
+        return self._machine.processes[self.pid]
 
     def shut(self) -> None:
         """Be closed, in the process that this copy belongs to."""

@@ -25,6 +25,8 @@ class VirtualProcess(Waitable, ProcessControl):
         on_interrupt: Called instead of ending it when it is told to terminate.
         task: Its first thread, which hears of requests to terminate.
         threads: All of them.
+        code: The code that it ended with; None while it runs.
+        is_gone: Whether the others can know that it has ended. Its pipes end a little earlier.
         words: The traceback that it ended with, if it did.
         being: The process object in its own memory; the first process has none.
         ended_ns: When it ended.
@@ -39,7 +41,8 @@ class VirtualProcess(Waitable, ProcessControl):
         self.name = name
         self.parent = parent
         self.pid = next(machine.pids)
-        self.exitcode: int | None = None
+        self.code: int | None = None
+        self.is_gone = False
         self.ended_ns: int | None = None
         self.wall_offset_ns = 0
         self.clock_tick_ns = 1
@@ -55,24 +58,29 @@ class VirtualProcess(Waitable, ProcessControl):
         self.on_interrupt: Callable[[], None] | None = None
 
     @property
+    def exitcode(self) -> int | None:
+        """The code that it ended with, as the others know it."""
+        return self.code if self.is_gone else None
+
+    @property
     def is_readable(self) -> bool:
         """Whether it has ended."""
-        return self.exitcode is not None
+        return self.is_gone
 
     def is_alive(self) -> bool:
         """Whether it still runs."""
         self.machine.operation("process.is_alive", self.name)
-        return self.exitcode is None
+        return not self.is_gone
 
     def join(self, timeout: float | None = None) -> None:
         """Wait for its end."""
         self.machine.operation("process.join", self.name)
-        self.machine.kernel.wait_until(lambda: self.exitcode is not None, (self,), timeout)
+        self.machine.kernel.wait_until(lambda: self.is_gone, (self,), timeout)
 
     def terminate(self) -> None:
         """Ask it to end, as SIGTERM does."""
         self.machine.operation("process.terminate", self.name)
-        if self.exitcode is not None:
+        if self.code is not None:
             return
         if not self.has_entered:
             self.machine.end(self, -SIGTERM)

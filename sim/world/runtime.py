@@ -91,7 +91,7 @@ class VirtualRuntime(Runtime):
     def note(self, topic: str, text: str) -> None:
         """Write down what is going on."""
         kernel = self._machine.kernel
-        if kernel.is_closed or self._process.exitcode is not None:
+        if kernel.is_closed or self._process.code is not None:
             return
         first_line = without_paths(text.partition("\n")[0])
         self._machine.operation(f"note.{topic}", "", first_line)
@@ -105,7 +105,7 @@ class VirtualRuntime(Runtime):
         """Start a new session, and sweep what dead ones left."""
         machine = self._machine
         for session, owner in list(machine.sessions.items()):
-            if owner.exitcode is not None:
+            if owner.code is not None:
                 self._sweep(session)
         self._values_made = 0
         self._session = machine.named("session")
@@ -297,7 +297,7 @@ class VirtualRuntime(Runtime):
     def owner_is_gone(self) -> bool:
         """Whether the process that began this session has died without ending it."""
         owner = self._machine.sessions.get(self._session)
-        return owner is None or owner.exitcode is not None
+        return owner is None or owner.code is not None
 
 
 def _endpoint(source: Any) -> Any:

@@ -147,7 +147,7 @@ class VirtualMemory(SharedMemory):
 
         What is collected after its process has ended removes nothing.
         """
-        if self._is_unlinked or self._process.exitcode is not None:
+        if self._is_unlinked or self._process.code is not None:
             return
         self._is_unlinked = True
         self._machine.operation("memory.unlink", self.name)

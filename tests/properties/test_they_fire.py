@@ -30,7 +30,7 @@ from magscope.scripting import ScriptManager
 from magscope.session import Session
 from magscope.shutdown import Shutdown
 from magscope.utils import PoolVideoFlag
-from magscope.videoprocessing import VideoProcessorManager
+from magscope.videoprocessing import VideoProcessorManager, _Hand
 from magscope.videowork import Result, StackProcessor
 from magscope.videoworker import VideoWorker
 from magscope.workers import WorkerRoll
@@ -388,6 +388,12 @@ def test_p2_a_dead_worker_whose_place_stays_empty(broken):
     assert "1 workers instead of 2" in only("NoWedge", faults=faults, for_s=4.0)[0]
 
 
+def test_p2_a_stack_for_a_worker_whose_pipe_has_ended(broken):
+    broken(_Hand, "is_lost", lambda _: False)
+    faults = [Crash("VideoWorker-1", at_s=0.05, lingers_s=0.4)]
+    assert "whose pipe had come to its end" in only("NoWedge", faults=faults)[0]
+
+
 def test_p3_a_count_that_drifts(broken):
     def make(count):
         def drifting(self):
@@ -505,7 +511,7 @@ def test_b4_more_released_than_there_is(broken):
 def test_b5_a_lock_that_dies_with_its_holder(broken):
     def make(free):
         def kept(self):
-            if self._machine.processes[self.holder].exitcode is None:
+            if self._machine.processes[self.holder].code is None:
                 free(self)
 
         return kept
