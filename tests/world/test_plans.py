@@ -169,6 +169,33 @@ def test_a_story_tells_in_one_line_what_several_do_in_one_moment_and_what_a_prob
     ]
 
 
+def test_a_story_tells_once_what_the_router_repeats_and_what_goes_round_and_round():
+    def stack(number, t_ns, states=("RUNNING", "FINISHED", "READY")):
+        names = ("VideoProcessorManager", "VideoWorker-1", "CameraManager")
+        whole = dict(zip(states, names, strict=False))
+        said = f"(stack {number}, worker 1)"
+        return [Step(t_ns, who, "note.flag", "", f"{state} {said}") for state, who in whole.items()]
+
+    steps = [*stack(1, 10**9), *stack(2, 2 * 10**9), *stack(3, 3 * 10**9)]
+    steps += [Step(3 * 10**9, "focus", "note.warning", "", "the motor has gone")]
+    steps += [Step(3 * 10**9, "MagScope", "note.warning", "", "focus: the motor has gone")]
+    steps += [*stack(4, 4 * 10**9), *stack(5, 5 * 10**9, ("RUNNING", "FINISHED"))]
+    quits = ("ZLutManager", "ScriptManager")
+    steps += [Step(6 * 10**9, name, "note.info", "", f"{name} has quit") for name in quits]
+    late = [f"R2: message {n} was in its pipe for {n / 10} s." for n in range(1, 5)]
+    told = [line[14:] for line in story(steps, [*late, "S1: x still runs."]).splitlines()]
+    assert told == [
+        "the pool                the flag goes all the way, to READY, for the stacks 1 to 3, "
+        "until 3.0000 s",
+        "focus                   warning: the motor has gone",
+        "the pool                the flag is RUNNING, FINISHED, READY (stack 4, worker 1)",
+        "the pool                the flag is RUNNING, FINISHED (stack 5, worker 1)",
+        "ZLutManager, ScriptManager  have quit",
+        "VIOLATED: R2: message 1 was in its pipe for 0.1 s. (and 3 more like it)",
+        "VIOLATED: S1: x still runs.",
+    ]
+
+
 def test_a_trace_hash_changes_with_any_part_of_any_step():
     def hashed(*step):
         trace = Trace(keep=False)
