@@ -12,7 +12,7 @@ from magscope.datatypes import MatrixBuffer, VideoBuffer
 from magscope.devices import DeviceHolder, DeviceSpec
 from magscope.feeds import CameraBase as CameraBase
 from magscope.feeds import Feed, HalFeed, LegacyFeed
-from magscope.flag import FlagHeldError
+from magscope.flag import AGAIN_S, FlagHeldError
 from magscope.link import GONE, Link
 from magscope.processes import HEARTBEAT_S, ManagerProcessBase
 from magscope.runtime import Bell, current
@@ -55,6 +55,7 @@ class CameraManager(ManagerProcessBase):
         self._next_warning_ns = 0
         self._next_loss_warning_ns = 0
         self._was_full = False
+        self._is_held_up = False
 
     @property
     def camera_type(self) -> type:
@@ -126,7 +127,7 @@ class CameraManager(ManagerProcessBase):
     def seconds_to_next_loop(self) -> float:
         """Return when the next frame is due; there is no room for one until a stack is released."""
         if self.video_buffer is not None and not self.video_buffer.has_room:
-            return HEARTBEAT_S
+            return AGAIN_S if self._is_held_up else HEARTBEAT_S
         if self._link.is_down:
             return self._link.due_in_s
         return self._feed.ready_in_s(self._status["mean_mfps"] / 1000)
@@ -136,9 +137,11 @@ class CameraManager(ManagerProcessBase):
         buffer = self.video_buffer
         assert buffer is not None
         self.resources.bells["camera"].clear()
+        self._is_held_up = True
         with contextlib.suppress(FlagHeldError):  # by a worker that will be killed for it
             self._release_finished(buffer)
             self._make_room(buffer)
+            self._is_held_up = False
         if self._link.is_down:
             self._look_for_camera()
         elif self._fetch():

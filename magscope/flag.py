@@ -18,6 +18,7 @@ _NEXT = {
 
 
 PATIENCE_S = 0.02
+AGAIN_S = 0.05  # until who was held up tries once more
 
 
 class FlagHeldError(TimeoutError):

@@ -242,7 +242,8 @@ class RecordingManager(ManagerProcessBase):
                 self._tell(path, kind, rows())
 
     def _close_tracks(self, tracks: TracksFile) -> None:
-        self._tell(tracks.path, "tracks", tracks.rows_saved)
+        for path, rows in tracks.rows.items():
+            self._tell(path, "tracks", rows)
         self._close_file(tracks)
 
     def _close_file(self, file: TracksFile | TelemetryFile | AnnotationFile) -> None:

@@ -331,9 +331,14 @@ class ScriptManager(ManagerProcessBase):
         return self._reached.get(address, [address])
 
     def message_done(self, token: int, name: str, problem: str = "") -> None:
-        """Hear from a manager that what a step asked for is done."""
+        """Hear from a manager that what a step asked for is done, or why it could not be.
+
+        A script that is paused stops of it, too; an answer to a step that is over changes nothing.
+        """
+        if (token, name) not in self._awaited:
+            return
         self._awaited.discard((token, name))
-        if problem and self.status is ScriptStatus.RUNNING:
+        if problem:
             self._fail(problem)
 
     def _fail(self, problem: str) -> None:

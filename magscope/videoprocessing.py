@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from hal.clock import NS_PER_S
 from magscope.channel import Channel
 from magscope.datatypes import VideoBuffer
-from magscope.flag import FlagHeldError
+from magscope.flag import AGAIN_S, FlagHeldError
 from magscope.processes import HEARTBEAT_S, ManagerProcessBase, left_when_told, signal_name
 from magscope.protocol import Kind, pack
 from magscope.runtime import current
@@ -26,7 +26,6 @@ TASK_LIMIT_S = 30.0
 FINISH_S = 1.5
 LEAVE_S = 1.5  # an interpreter that has loaded much takes its time to end
 EXIT_S = 0.5
-AGAIN_S = 0.05
 SEARCHES = 10
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from hal.clock import NS_PER_S
 from magscope.focus import Focus
 from magscope.processes import HEARTBEAT_S, LATER, ManagerProcessBase
-from magscope.recording.errors import RecordingError
+from magscope.recording.disk import cannot_write
 from magscope.recording.names import date_timestamp_str
 from magscope.runtime import current
 from magscope.utils import AcquisitionMode, Message, registerwithscript
@@ -58,6 +58,7 @@ class ZLutManager(ManagerProcessBase):
     def __init__(self) -> None:
         super().__init__()
         self._sweep: Sweep | None = None
+        self._moves = 0
         self._early: tuple[int, str, tuple] | None = None
         self._focus: Focus
         self._previous_mode = AcquisitionMode.TRACK
@@ -145,11 +146,12 @@ class ZLutManager(ManagerProcessBase):
     def _go(self, sweep: Sweep) -> None:
         sweep.sent_s = current().clock.now_ns() / NS_PER_S
         sweep.arrived_s = None
-        self._send(self._focus.move(float(sweep.positions_nm[sweep.index])), token=1)
+        self._moves += 1
+        self._send(self._focus.move(float(sweep.positions_nm[sweep.index])), token=self._moves)
 
     def message_done(self, token: int, name: str, problem: str = "") -> None:
-        """Hear from the focus motor that it has arrived, or why it has not."""
-        if problem and self._sweep is not None:
+        """Hear from the focus motor that its last movement is done, or why it is not."""
+        if problem and self._sweep is not None and token == self._moves:
             self._end(self._sweep, problem)
 
     def _see_arrival(self, sweep: Sweep) -> None:
@@ -204,8 +206,11 @@ class ZLutManager(ManagerProcessBase):
         order = np.argsort(-sweep.positions_nm)
         try:
             save_zlut(path, build_zlut(-sweep.positions_nm[order], means[order][:, None, :]))
-        except (RecordingError, ValueError) as error:
+        except ValueError as error:
             self._end(sweep, str(error))
+            return
+        except OSError as error:
+            self._end(sweep, str(cannot_write(path, error)))
             return
         self.send_ipc(Message("VideoProcessorManager", "set_zlut", path))
         self.log("info", f"Z-LUT saved: {path}")

@@ -27,9 +27,8 @@ class TracksFile:
         max_bytes: Size at which a new file is begun.
 
     Attributes:
-        rows_saved: Records that are on disk.
         batches_saved: Batches that are on disk.
-        paths: The files, oldest first.
+        rows: The files, oldest first, each with the records in it that are on disk.
 
     Raises:
         RecordingError: The directory is missing, not writable or full.
@@ -50,15 +49,24 @@ class TracksFile:
         self._recording_id = recording_id
         self._include_roi_positions = include_roi_positions
         self._max_bytes = max_bytes
-        self.rows_saved = 0
         self.batches_saved = 0
-        self.paths: tuple[Path, ...] = ()
+        self.rows: dict[Path, int] = {}
         self._begin_file(started_ns if file_start_ns is None else file_start_ns)
 
     @property
     def path(self) -> Path:
         """The file that is written to."""
-        return self.paths[-1]
+        return self._file.path
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files, oldest first."""
+        return tuple(self.rows)
+
+    @property
+    def rows_saved(self) -> int:
+        """Records that are on disk, in all the files."""
+        return sum(self.rows.values())
 
     @property
     def is_open(self) -> bool:
@@ -80,7 +88,7 @@ class TracksFile:
         self._n_frames += batch.n_frames
         self._n_records += batch.n_records
         self.batches_saved += 1
-        self.rows_saved += batch.n_records
+        self.rows[self.path] = self._n_records
 
     def close(self) -> None:
         """Close the file; any number of times.
@@ -114,7 +122,7 @@ class TracksFile:
             },
             _datasets(self._include_roi_positions),
         )
-        self.paths = (*self.paths, self._file.path)
+        self.rows[self.path] = 0
 
     def _rows(self, batch: TracksBatch) -> dict[str, np.ndarray]:
         rows = {

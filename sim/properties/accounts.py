@@ -120,7 +120,8 @@ class Conservation(StackWatch):
             return
         if not self.is_running or self.flag.state != "READY":
             return
-        hindered_ns = facts.disturbed_ns({CAMERA}, with_drivers=True)
+        # The video processor manager may hang with the lock of a flag that is READY.
+        hindered_ns = facts.disturbed_ns({CAMERA, VIDEO}, with_drivers=True)
         undisturbed_ns = max(self._full_ns, facts.struck_ns, hindered_ns)
         full_s = (facts.now_ns - undisturbed_ns) / NS_PER_S
         if full_s > FULL_S:

@@ -246,6 +246,26 @@ def test_a_step_that_fails_ends_the_script_with_the_reason(bench, write):
     assert bench.logs[-1] == ("error", "script stopped at step 1: the bulb is gone")
 
 
+def test_a_paused_script_whose_step_fails_stops_of_it(bench, write):
+    bench.start(write("script('set_lamp', 1, wait=True)\nscript('set_lamp', 2)\n"))
+    bench.step()
+    bench.manager.pause_script()
+    bench.manager.message_done(bench.sent[0][1], "lamp", "the bulb is gone")
+    assert bench.manager.status is ScriptStatus.ERROR
+    assert bench.logs[-1] == ("error", "script stopped at step 1: the bulb is gone")
+
+
+def test_a_late_answer_to_the_script_before_does_not_stop_this_one(bench, write):
+    path = write("script('set_acquisition_on', True, wait=True)\n")
+    bench.start(path)
+    bench.step()
+    bench.manager.message_done(bench.sent[0][1], "lamp", "the bulb is gone")
+    bench.start(path)
+    bench.step()
+    bench.manager.message_done(bench.sent[0][1], "ScriptManager", "the script is gone")
+    assert bench.manager.status is ScriptStatus.RUNNING
+
+
 def test_a_step_that_can_not_be_sent_is_not_waited_for_for_ever(bench, write):
     bench.start(write("script('set_lamp', 1, wait=True)\nscript('set_lamp', 2)\n"))
     bench.takes = False

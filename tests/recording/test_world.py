@@ -3,11 +3,16 @@
 `step_world.py` beside this tries every single operation.
 """
 
+from functools import partial
 from pathlib import Path
 
+import h5py
 import pytest
 
+from magscope import recorder
 from magscope.recording import names
+from magscope.recording.manifest import read_manifest
+from magscope.recording.tracks import TracksFile
 
 
 def one_of_each_kind(operations):
@@ -40,6 +45,21 @@ def test_every_operation_on_a_file_is_a_step_whose_text_is_the_same_everywhere(
     elsewhere = world_recording.record()
     assert elsewhere.names != usual.names
     assert elsewhere.outcome.trace_hash == usual.outcome.trace_hash
+
+
+def test_f3_the_manifest_has_the_rows_of_each_file_of_a_recording_that_takes_several(
+    world_recording, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(recorder, "TracksFile", partial(TracksFile, max_bytes=1))
+    outcome = world_recording.world(tmp_path).finish()
+    assert outcome.violations == ()
+    stated = {f.name: f.rows for f in read_manifest(tmp_path).files if f.kind == "tracks"}
+    found = {}
+    for path in tmp_path.glob("Tracking Data *.h5"):
+        with h5py.File(path) as file:
+            found[path.name] = len(file["tracking/bead_ids"])
+    assert len(found) > 2
+    assert stated == found
 
 
 @pytest.mark.parametrize("process", ["RecordingManager", "VideoWorker-1", "MagScope"])
@@ -97,9 +117,9 @@ def test_a_killed_process_never_writes_another_byte(world_recording, tmp_path, p
 
     at_its_end, end = {}, run.machine.end
 
-    def overheard(process, code):
+    def overheard(process, code, **how):
         at_its_end.setdefault(process.name, content())
-        end(process, code)
+        end(process, code, **how)
 
     run.machine.end = overheard
     assert run.run_until(lambda: process in at_its_end)
