@@ -11,12 +11,15 @@ from typing import Any
 
 from sim.faults import (
     KINDS,
+    CameraBlocks,
     CameraDisconnect,
+    CameraTimeout,
     Crash,
     DiskFull,
     DiskReadOnly,
     Fault,
     Hang,
+    MotorBlocks,
     MotorDisconnect,
     Raise,
     TornWrite,
@@ -182,8 +185,15 @@ def _goes_away(bits: Chance, stage: Stage) -> Scene:
     """A device goes away, or its driver says so, a motor in the middle of its way."""
     gone_s = round(0.1 + _below_s(bits, stage.for_s / 2), 3)
     for_s = _one_of(bits, (0.2, 0.5, 1.5))
-    if not stage.motors:
-        return Scene(faults=(CameraDisconnect(CAMERA, at_s=gone_s, for_s=for_s),))
+    back_s = round(gone_s + for_s, 3)
+    if not stage.motors or bits.below(3) == 0:
+        gone: tuple[Fault, ...] = (CameraDisconnect(CAMERA, at_s=gone_s, for_s=for_s),)
+        if bits.below(2):  # once more
+            again_s = round(back_s + _one_of(bits, (0.2, 1.2, 2.2)), 3)
+            gone = (*gone, CameraDisconnect(CAMERA, at_s=again_s, for_s=for_s))
+        elif bits.below(2):  # and does not answer when it is back
+            gone = (*gone, CameraTimeout(CAMERA, at_s=back_s))
+        return Scene(faults=gone)
     motor = _one_of(bits, stage.motors)
     at_s = max(round(gone_s - 0.02, 3), 0.0)
     move = Action(at_s, "Probe-1", "send", motor, "move_motor", (motor, 40_000.0))
@@ -192,6 +202,24 @@ def _goes_away(bits: Chance, stage: Stage) -> Scene:
     error = _one_of(bits, ("DisconnectedError", "DeviceTimeoutError"))
     # Where it writes down how far it has come.
     return Scene((move,), (Raise(motor, site="memory.set", hit=2 + bits.below(20), error=error),))
+
+
+def _driver_does_not_return(bits: Chance, stage: Stage) -> Scene:
+    """A driver keeps who calls it, and its manager fails meanwhile, or is told to quit."""
+    at_s = _below_s(bits, stage.for_s)
+    for_s = _one_of(bits, (0.5, 3.5, 4.5, None, None))
+    motor = _one_of(bits, stage.motors) if stage.motors and bits.below(2) else None
+    who = motor or CAMERA
+    blocks = MotorBlocks if motor else CameraBlocks
+    faults: tuple[Fault, ...] = (blocks(who, at_s=at_s, for_s=for_s),)
+    how = bits.below(4)
+    later_s = round(at_s + _one_of(bits, (0.0, 0.2, 2.0)), 3)
+    if how == 0:  # at the next operation; what it does next is to let go of its device
+        faults = (Raise(who, at_s=at_s), *faults)
+    elif how == 1:
+        faults = (Raise(who, at_s=later_s), *faults)
+    asks = Action(later_s, "Probe-1", "send", _one_of(bits, (who, who, ROUTER, _EVERYBODY)), "quit")
+    return Scene((asks,) if how == 2 else (), faults)
 
 
 def _garbled_orders(bits: Chance, stage: Stage) -> Scene:
@@ -292,7 +320,7 @@ def _with_script(bits: Chance, stage: Stage) -> Scene:
 _SCENES: tuple[Callable[[Chance, Stage], Scene], ...] = (
     _slow_start, _slow_start, _late_to_quit, _breaks_at_the_end, _waits_for_the_dead,
     _waits_for_the_dead, _moving_at_the_end, _garbled_orders, _switched_meanwhile, _many_ask,
-    _with_script, _orphans, _goes_away, _goes_away,
+    _with_script, _orphans, _goes_away, _goes_away, _driver_does_not_return,
 )  # fmt: skip
 _RECORDED: tuple[Callable[[Chance, Stage], Scene], ...] = (
     _switched_meanwhile, _switched_meanwhile, _killed_while_it_writes, _killed_while_it_writes,
@@ -320,6 +348,8 @@ _STEPS = (
     "'set_xy_lock_on', True",
     "'set_xy_lock_max', 2.0",
     "'do_xy_lock', wait=True",
+    "'set_camera_setting', 'none such', 1, wait=True",
+    "'set_xy_lock_interval', -1.0, wait=True",
 )
 _MOVES = (
     "'move_motor', 'focus', 300.0, wait=True",
@@ -327,6 +357,7 @@ _MOVES = (
     "'move_motor', 'focus', 20_000.0",
     "'move_motor_by', 'focus', -200.0, wait=True",
     "'stop_motor', 'focus'",
+    "'move_motor', 'focus', 1e9, wait=True",
     "'set_z_lock_interval', 0.1",
     "'set_z_lock_on', True",
 )

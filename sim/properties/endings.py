@@ -148,7 +148,8 @@ class TruthfulReport(Property):
                     self._say(name, "is not in the report")
                 continue
             self._compare(told[name], process)
-        unexplained = not self.world.injector.struck and all(map(_is_harmless, self.world.actions))
+        harmless = all(map(_is_harmless, self.world.actions)) and not self.world._script_text  # noqa: SLF001 - the same harness
+        unexplained = harmless and not self.world.injector.struck
         for error in report.errors if unexplained else ():
             self._say("the log", f"has an error though nothing was done that can fail: {error}")
             return

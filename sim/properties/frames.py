@@ -10,7 +10,7 @@ import numpy as np
 
 from sim.faults import CameraDuplicate, CameraTorn, ClockJump, CoarseClock
 from sim.properties.base import WORK, FrameSeen
-from sim.properties.facts import CAMERA, WORKER
+from sim.properties.facts import CAMERA, VIDEO, WORKER
 from sim.properties.pool import PoolWatch
 from sim.properties.reference import Flag
 from sim.properties.ring import Claim, Ring, Taken
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sim.world.world import World
 
 _ODD_TIMES = (CameraDuplicate, CameraTorn, ClockJump, CoarseClock)
+CLAIMED_S = 0.25  # until a whole stack is handed out
 _WRITTEN_AT = 64  # bytes, in a buffer of rows
 _NS_PER_S = 1_000_000_000
 _MOST_VIDEOS = 12  # that are looked at
@@ -54,6 +55,49 @@ class StackWatch(PoolWatch):
 
     def tracked(self, process: str, rows: int) -> None:
         """A worker is about to count rows of tracks."""
+
+
+class StacksInTime(StackWatch):
+    """P2: a whole stack goes to a worker at once, while one is idle and the flag is READY."""
+
+    id = "P2"
+    title = "no stack waits while a worker does"
+    sites = frozenset({"note.flag", "note.message"})
+    sees = WORK
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._whole_ns: dict[int, int] = {}
+        self._free_ns = 0
+
+    def frame(self, frame: FrameSeen) -> None:
+        """See a worker become free: it has said that it is ready, or given its result."""
+        if frame.process == VIDEO and frame.way == "receive":
+            self._free_ns = frame.t_ns
+
+    def step(self, step: Step) -> None:
+        """See the flag become READY, and what may switch the processing of frames on."""
+        if step.site == "note.message" or step.detail.startswith("READY"):
+            self._free_ns = max(self._free_ns, step.t_ns)
+
+    def written(self, process: str, index: int, frame: Taken) -> None:
+        """See a frame come."""
+        self._whole_ns[index] = self.facts.now_ns
+        self._whole_ns.pop(index - self.ring.total, None)
+
+    def claimed(self, worker: str, claim: Claim, before: Claim | None) -> None:
+        """Compare when a stack was whole with when it was handed out."""
+        facts = self.facts
+        whole_ns = self._whole_ns.get(claim.first + self.ring.n_images - 1, facts.now_ns)
+        undisturbed_ns = facts.disturbed_ns({CAMERA, VIDEO}, with_drivers=True)
+        since_ns = max(whole_ns, self._free_ns, facts.struck_ns, undisturbed_ns)
+        late_s = (facts.now_ns - since_ns) / _NS_PER_S
+        if late_s > CLAIMED_S and not self.facts.pool_is_tampered:
+            self.violate(
+                f"Stack {claim.epoch} waited {late_s:.2f} s for {worker}, which had nothing to do. "
+                "A stack is handed out as soon as it is whole, or tracking is late and frames are "
+                "purged that there was time for."
+            )
 
 
 class OneOwner(StackWatch):
@@ -331,4 +375,4 @@ class VideoShowsFrames(StackWatch):
         return ""
 
 
-PROPERTIES = (OneOwner, NoTornFrame, InOrder, VideoShowsFrames)
+PROPERTIES = (StacksInTime, OneOwner, NoTornFrame, InOrder, VideoShowsFrames)

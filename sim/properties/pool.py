@@ -319,6 +319,47 @@ def _is_read(fault: object) -> bool:
     return isinstance(fault, Corrupt) and fault.part != "length"
 
 
+class AnswersAreHeard(PoolWatch):
+    """P2: what a worker has answered before it died is taken in before it is buried."""
+
+    id = "P2"
+    title = "a dead worker is heard out"
+    sites = frozenset({"process.end", "process.join"})
+    sees = WORK
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._answers: dict[str, dict[int, None]] = {}
+
+    def frame(self, frame: FrameSeen) -> None:
+        """See an answer leave, and come in."""
+        epoch = getattr(frame.work, "epoch", None)
+        if epoch is None or hasattr(frame.work, "owner"):
+            return
+        if frame.way == "send" and frame.process.startswith(WORKER):
+            self._answers.setdefault(frame.process, {})[epoch] = None
+        elif frame.way == "receive" and frame.process == VIDEO:
+            for its in self._answers.values():
+                its.pop(epoch, None)
+
+    def step(self, step: Step) -> None:
+        """See a worker die, and be buried."""
+        its = self._answers.get(step.object)
+        if not its:
+            return
+        if step.site == "process.end":
+            ends = self.world.process(step.object).ends
+            if any(end._outgoing for end in ends):  # noqa: SLF001 - the last one is cut off
+                its.popitem()
+        elif step.process == VIDEO and not self.facts.pool_is_tampered:
+            del self._answers[step.object]
+            if VIDEO not in self.facts.raising | self.facts.terminated:
+                self.violate(
+                    f"{step.object} had answered for stack {next(iter(its))} before it died, and "
+                    "was buried unheard. A stack that is done must not be counted as lost."
+                )
+
+
 class BusyCount(PoolWatch):
     """P3: the busy count is the number of workers inside a task, but for one just dead."""
 
@@ -400,5 +441,5 @@ class BusyCount(PoolWatch):
 
 
 PROPERTIES: tuple[type[Property], ...] = (
-    LegalTransitions, NoWedge, SoundWorkersLive, BusyCount,
+    LegalTransitions, NoWedge, SoundWorkersLive, AnswersAreHeard, BusyCount,
 )  # fmt: skip

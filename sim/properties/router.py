@@ -1,7 +1,7 @@
 """R1, R2 and R4: what the router does with the messages that it takes in."""
 # ruff: noqa: ARG002 - a hook takes all that is told
 
-from collections import deque
+from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
@@ -305,6 +305,50 @@ class NothingLost(RouterWatch):
         )
 
 
+class LastWordsAreHeard(Property):
+    """R1: all that a manager has sent whole before it ended is taken in before it is seen off."""
+
+    id = "R1"
+    title = "the last words of a manager are heard"
+    sites = frozenset({"process.end", "process.join"})
+    sees = MESSAGES | NEWS
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._unheard: Counter[str] = Counter()
+
+    def frame(self, frame: FrameSeen) -> None:
+        """Count what a manager sends, and what the router takes in."""
+        if frame.way == "send" and frame.process == frame.manager:
+            self._unheard[frame.manager] += 1
+        elif frame.way == "receive" and frame.process == ROUTER:
+            self._unheard[frame.manager] -= 1
+
+    def step(self, step: Step) -> None:
+        """See a manager end, and be seen off."""
+        who, facts = step.object, self.facts
+        if who not in self._unheard:
+            return
+        if step.site == "process.end":  # what it was just sending is cut off
+            ends = [
+                end for end in self.world.process(who).ends if facts.manager_of(end.name) == who
+            ]
+            self._unheard[who] -= any(end._outgoing for end in ends)  # noqa: SLF001
+            return
+        count = self._unheard.pop(who)
+        touched = map(facts.manager_of, facts.tampered_ns)
+        if (
+            step.process == ROUTER
+            and count > 0
+            and who not in touched
+            and ROUTER not in facts.raising
+        ):
+            self.violate(
+                f"{who} was seen off with {count} of its frames still in its pipe. The router "
+                "takes in all that was sent whole, or the reason why somebody ended is lost."
+            )
+
+
 class NobodyBlocks(RouterWatch):
     """R2: while somebody hangs or does not read, a message between two probes takes 100 ms at most.
 
@@ -475,4 +519,6 @@ def _other(end: str) -> str:
     return end[:-1] + ("b" if end[-1] == "a" else "a")
 
 
-PROPERTIES: tuple[type[Property], ...] = (NothingLost, NobodyBlocks, BroadcastReachesAll)
+PROPERTIES: tuple[type[Property], ...] = (
+    NothingLost, LastWordsAreHeard, NobodyBlocks, BroadcastReachesAll,
+)  # fmt: skip

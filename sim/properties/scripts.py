@@ -6,6 +6,7 @@ from hal.clock import NS_PER_S
 from magscope.scripting import Script
 from sim.properties.base import MESSAGES, FrameSeen, Head
 from sim.properties.traffic import RouterWatch, called
+from sim.world.plan import ROUTER
 from sim.world.trace import Step
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 MANAGER = "ScriptManager"
 LATE_S = 0.05
+ANSWER_S = 1.0  # until a step that takes no time is answered
+_TAKE_TIME = ("move_motor", "move_motor_by", "make_zlut", "do_xy_lock")
 _NOT_STEPS = ("message_done", "quit")
 
 
@@ -36,6 +39,7 @@ class StepsInOrder(RouterWatch):
         self._waits_for: set[str] = set()
         self._token = 0
         self._paused_ns: int | None = None
+        self._sent_ns = 0
         self._is_answered_late = False  # while the script was paused: its next sleep is to come
         self._runs = False
         self._problems: dict[int, bool] = {}
@@ -111,6 +115,7 @@ class StepsInOrder(RouterWatch):
         self._due_ns = frame.t_ns
         if step.wait:
             self._token, self._waits_for = head.token, set(self.facts.addressed(head.to))
+            self._sent_ns = frame.t_ns
         else:
             self._sleep()
 
@@ -128,6 +133,8 @@ class StepsInOrder(RouterWatch):
                 self._sleep()
 
     def _is_late(self) -> None:
+        if self._runs and self._waits_for:
+            self._is_unanswered()
         is_due = self._runs and self._paused_ns is None and not self._waits_for
         if not is_due or self._next >= len(self._steps):
             return
@@ -136,6 +143,21 @@ class StepsInOrder(RouterWatch):
             self._say(
                 f"had not carried out {self._steps[self._next]} {late_s:.2f} s after its time"
             )
+
+    def _is_unanswered(self) -> None:
+        """See whether the step that is waited for is answered: by whom it was refused, too."""
+        facts, step = self.facts, self._steps[self._next - 1]
+        if step.name in _TAKE_TIME or facts.tampered_ns or not self.router_is_sound:
+            return
+        who = {MANAGER, ROUTER, *self._waits_for}
+        if who & (facts.raising | self.deaf) or facts.stalls:
+            return
+        since_ns = max(self._sent_ns, facts.struck_ns, facts.disturbed_ns(who, with_drivers=True))
+        late_s = (facts.now_ns - since_ns) / NS_PER_S
+        if late_s > ANSWER_S and not self._is_disturbed():
+            missing = ", ".join(sorted(self._waits_for))
+            self._say(f"has waited {late_s:.1f} s for {missing} to say that {step} is done, or why "
+                      "it can not be")  # fmt: skip
 
     def _is_disturbed(self) -> bool:
         facts = self.facts

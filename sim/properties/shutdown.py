@@ -19,6 +19,7 @@ OBEYED_S = 0.5  # until a manager that was told to quit begins to
 BOUND_S = 10.5  # until all have ended, whatever is the matter with them
 PLAIN_S = 1.1  # the same, when nothing is the matter
 SEEN_OFF_S = 4.7  # until the video processor has seen its workers off, whatever they do
+LEAVES_S = 1.0  # until a manager ends, once the router has heard that it quits
 ORPHANS_S = 5.5  # until all have ended, once the router is dead
 
 
@@ -190,6 +191,42 @@ class Ends(RouterWatch):
             )
 
 
+class LeavesWhenHeard(RouterWatch):
+    """S1: who has said that it quits, or has failed, ends as soon as the router has heard that.
+
+    Nothing is said of who is made to end, nor where a fault has touched the pipe between the two.
+    """
+
+    id = "S1"
+    title = "a manager that the router has heard quit does not wait for more"
+    sites = frozenset({"process.end"})
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._heard_ns: dict[str, int] = {}
+
+    def frame(self, frame: FrameSeen) -> None:
+        """See the router hear that a manager quits, or has failed."""
+        if frame.event == "quits":
+            self._heard_ns.setdefault(frame.manager, frame.t_ns)
+
+    def step(self, step: Step) -> None:
+        """Compare the end of a manager with that."""
+        who, facts = step.process, self.facts
+        heard_ns = self._heard_ns.pop(who, None)
+        if heard_ns is None or step.detail not in ("0", "1") or not self.router_is_sound:
+            return
+        undisturbed_ns = facts.disturbed_ns({who, ROUTER}, with_drivers=True)
+        late_s = (step.t_ns - max(heard_ns, facts.struck_ns, undisturbed_ns)) / NS_PER_S
+        is_tampered = who in map(facts.manager_of, facts.tampered_ns)
+        if late_s > LEAVES_S and not is_tampered and not facts.is_stalled(who, heard_ns):
+            self.violate(
+                f"{who} ended {late_s:.1f} s after the router had heard that it quits, though "
+                "nothing kept either. The router answers a goodbye at once, and who has said it "
+                "waits for nothing else."
+            )
+
+
 class QuitsOnce(Property):
     """S2: whoever asks, and how often: the session ends once, each manager quits once, in order."""
 
@@ -312,4 +349,6 @@ class InPhases(Property):
         return bool(self.world.injector.struck or asked or presses > 1)  # the second is in a hurry
 
 
-PROPERTIES: tuple[type[Property], ...] = (Ends, QuitsOnce, NoOrphans, InPhases)
+PROPERTIES: tuple[type[Property], ...] = (
+    Ends, LeavesWhenHeard, QuitsOnce, NoOrphans, InPhases,
+)  # fmt: skip

@@ -916,3 +916,52 @@ def test_f3_a_batch_that_is_dropped_for_coming_late(broken):
 
     broken(RecordingManager, "save_tracks", make)
     assert "rows to save, and shows" in only("OnDisk", records=True)[0]
+
+
+def test_c1_a_request_that_fails_and_is_never_answered(broken):
+    broken(ManagerProcessBase, "done", lambda _: lambda *_, **__: None)
+    steps = SCRIPT.partition("script(")[0] + "script('set_camera_setting', 'none', 1, wait=True)\n"
+    assert "to say that" in only("StepsInOrder", script=steps, for_s=2.5)[0]
+
+
+def test_c2_a_manager_that_looks_again_and_again(broken):
+    broken(CameraManager, "seconds_to_next_loop", lambda _: lambda _self: 0.0)
+    assert "has looked 1000 times" in only("NobodySpins")[0]
+
+
+def test_p2_a_worker_that_is_buried_unheard(broken):
+    broken(VideoProcessorManager, "_take_in", lambda take_in: lambda self, hand: (
+        take_in(self, hand) if hand.channel.end.incoming.writers else hand.channel.break_off()
+    ))  # fmt: skip
+    faults = [Crash("VideoWorker-1", site="wait", hit=2)]
+    assert "was buried unheard" in only("AnswersAreHeard", faults=faults)[0]
+
+
+def test_p2_a_stack_that_waits_for_the_heartbeat(broken):
+    broken(CameraManager, "_after_fetch", lambda after: lambda self, buffer: (
+        setattr(self, "_last_stack", buffer.written // buffer.n_images), after(self, buffer)
+    ))  # fmt: skip
+    assert "which had nothing to do" in only("StacksInTime", for_s=2.5)[0]
+
+
+def test_r1_last_words_that_nobody_takes_in(broken):
+    broken(Router, "take_in", lambda take_in: lambda self, peer: (
+        take_in(self, peer) if peer.channel.end.incoming.writers else peer.channel.break_off()
+    ))  # fmt: skip
+    faults = [Hang("MagScope", at_s=0.09, for_s=0.05), Crash("Probe-1", at_s=0.13)]
+    said = only("LastWordsAreHeard", faults=faults, actions=PINGS)
+    assert "of its frames still in its pipe" in said[0]
+
+
+def test_s1_a_failure_that_is_not_answered(broken):
+    def make(on_state):
+        def deaf(self, peer, state):
+            post, peer.channel.post = peer.channel.post, lambda _frame: True
+            on_state(self, peer, state)
+            peer.channel.post = post
+
+        return deaf
+
+    broken(Session, "on_state", make)
+    said = only("LeavesWhenHeard", faults=[Raise("ZLutManager", at_s=0.1)], for_s=8.0)
+    assert "ended 5.0 s after the router had heard" in said[0]
