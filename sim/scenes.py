@@ -218,8 +218,12 @@ def _driver_does_not_return(bits: Chance, stage: Stage) -> Scene:
         faults = (Raise(who, at_s=at_s), *faults)
     elif how == 1:
         faults = (Raise(who, at_s=later_s), *faults)
-    asks = Action(later_s, "Probe-1", "send", _one_of(bits, (who, who, ROUTER, _EVERYBODY)), "quit")
-    return Scene((asks,) if how == 2 else (), faults)
+    if how < 2:
+        return Scene((), faults)
+    to = _one_of(bits, (who, who, ROUTER, _EVERYBODY))
+    asks = Action(later_s, "Probe-1", "send", to, "quit")
+    again = Action(round(later_s + 2.0, 3), "Probe-2", "send", who, "quit")
+    return Scene((asks, again) if how == 2 else (asks,), faults)
 
 
 def _garbled_orders(bits: Chance, stage: Stage) -> Scene:
