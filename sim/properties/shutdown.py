@@ -227,6 +227,38 @@ class LeavesWhenHeard(RouterWatch):
             )
 
 
+class FailsAloud(Property):
+    """S1: a manager that has failed says so as soon as it has closed its device, or given that up.
+
+    The session ends for that, so a driver that does not return may not keep it from being said.
+    """
+
+    id = "S1"
+    title = "who has failed says so, whatever its driver does"
+    sites = frozenset({"note.error", "note.state", "process.end"})
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._failed_ns: dict[str, int] = {}
+
+    def step(self, step: Step) -> None:
+        """Compare when a manager failed with when it says so, or ends."""
+        who, facts = step.process, self.facts
+        if step.site == "note.error":
+            if who in facts.managers and step.detail.startswith(f"{who} failed: "):
+                self._failed_ns.setdefault(who, step.t_ns)
+            return
+        if (failed_ns := self._failed_ns.pop(who, None)) is None:
+            return
+        late_s = (step.t_ns - max(failed_ns, facts.struck_ns, facts.disturbed_ns({who}))) / NS_PER_S
+        if late_s > GIVE_UP_S + FAIR_S and who != VIDEO:
+            self.violate(
+                f"{who} had failed for {late_s:.1f} s before it said so. The session ends when "
+                f"that is known; a driver that does not return is left to itself after "
+                f"{GIVE_UP_S:g} s."
+            )
+
+
 class QuitsOnce(Property):
     """S2: whoever asks, and how often: the session ends once, each manager quits once, in order."""
 
@@ -350,5 +382,5 @@ class InPhases(Property):
 
 
 PROPERTIES: tuple[type[Property], ...] = (
-    Ends, LeavesWhenHeard, QuitsOnce, NoOrphans, InPhases,
+    Ends, LeavesWhenHeard, FailsAloud, QuitsOnce, NoOrphans, InPhases,
 )  # fmt: skip

@@ -35,6 +35,7 @@ from magscope.videowork import Result, StackProcessor
 from magscope.videoworker import VideoWorker
 from magscope.workers import WorkerRoll
 from sim.faults import (
+    CameraBlocks,
     CameraDrop,
     Crash,
     DiskFull,
@@ -965,3 +966,10 @@ def test_s1_a_failure_that_is_not_answered(broken):
     broken(Session, "on_state", make)
     said = only("LeavesWhenHeard", faults=[Raise("ZLutManager", at_s=0.1)], for_s=8.0)
     assert "ended 5.0 s after the router had heard" in said[0]
+
+
+def test_s1_a_failure_that_a_driver_keeps_to_itself(broken):
+    broken(Aside, "hurry", lambda _: lambda _self: None)
+    faults = [Raise("CameraManager", at_s=0.1), CameraBlocks("CameraManager", at_s=0.1, for_s=6.0)]
+    said = only("FailsAloud", faults=faults, for_s=8.0)
+    assert "CameraManager had failed for " in said[0]

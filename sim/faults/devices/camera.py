@@ -43,6 +43,7 @@ class FaultyCamera(FaultyDevice, Camera):
 
     def stop(self) -> None:
         """Take no more frames."""
+        self._return()
         self._inner.stop()
 
     def fetch_into(self, out: np.ndarray) -> FrameInfo | None:

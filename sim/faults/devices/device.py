@@ -103,6 +103,7 @@ class FaultyDevice(Device):
 
     def close(self) -> None:
         """Let go of the device."""
+        self._return()
         self._inner.close()
 
     @property
@@ -133,9 +134,13 @@ class FaultyDevice(Device):
         self._is_lost = self._is_lost or gone is not None
         return self._is_lost
 
+    def _return(self) -> None:
+        """Let a call return: late, or never."""
+        self._trouble.wait_while(instruments.CameraBlocks, instruments.MotorBlocks)
+
     def _answer(self) -> None:
         """Let the device answer: late, or not at all."""
-        self._trouble.wait_while(instruments.CameraBlocks, instruments.MotorBlocks)
+        self._return()
         if self._is_gone():
             raise DisconnectedError(f"{self._inner.identity.model} is gone: connect it again")
         if slow := self._trouble.find(instruments.MotorSlow):
