@@ -185,15 +185,8 @@ def _goes_away(bits: Chance, stage: Stage) -> Scene:
     """A device goes away, or its driver says so, a motor in the middle of its way."""
     gone_s = round(0.1 + _below_s(bits, stage.for_s / 2), 3)
     for_s = _one_of(bits, (0.2, 0.5, 1.5))
-    back_s = round(gone_s + for_s, 3)
     if not stage.motors or bits.below(3) == 0:
-        gone: tuple[Fault, ...] = (CameraDisconnect(CAMERA, at_s=gone_s, for_s=for_s),)
-        if bits.below(2):  # once more
-            again_s = round(back_s + _one_of(bits, (0.2, 1.2, 2.2)), 3)
-            gone = (*gone, CameraDisconnect(CAMERA, at_s=again_s, for_s=for_s))
-        elif bits.below(2):  # and does not answer when it is back
-            gone = (*gone, CameraTimeout(CAMERA, at_s=back_s))
-        return Scene(faults=gone)
+        return _camera_goes_away(bits, gone_s, for_s)
     motor = _one_of(bits, stage.motors)
     at_s = max(round(gone_s - 0.02, 3), 0.0)
     move = Action(at_s, "Probe-1", "send", motor, "move_motor", (motor, 40_000.0))
@@ -202,6 +195,22 @@ def _goes_away(bits: Chance, stage: Stage) -> Scene:
     error = _one_of(bits, ("DisconnectedError", "DeviceTimeoutError"))
     # Where it writes down how far it has come.
     return Scene((move,), (Raise(motor, site="memory.set", hit=2 + bits.below(20), error=error),))
+
+
+def _camera_goes_away(bits: Chance, gone_s: float, for_s: float) -> Scene:
+    """The camera goes; when it is back it goes again, or does not answer."""
+    back_s = round(gone_s + for_s, 3)
+    looks = [Action(round(back_s + 0.05, 3), "Probe-1", "send", CAMERA, "reconnect_camera")]
+    faults: list[Fault] = [CameraDisconnect(CAMERA, at_s=gone_s, for_s=for_s)]
+    how = bits.below(4)
+    if how < 2:
+        again_s = round(back_s + _one_of(bits, (0.2, 1.2)), 3)
+        faults.append(CameraDisconnect(CAMERA, at_s=again_s, for_s=0.2))
+        again_s = round(again_s + 0.3, 3)
+        looks.append(Action(again_s, "Probe-1", "send", CAMERA, "reconnect_camera"))
+    elif how == 2:
+        faults.append(CameraTimeout(CAMERA, at_s=back_s))
+    return Scene(tuple(looks) if bits.below(3) else (), tuple(faults))
 
 
 def _driver_does_not_return(bits: Chance, stage: Stage) -> Scene:
