@@ -53,10 +53,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class Scene:
-    """What is done, and what goes wrong."""
+    """What is done, and what goes wrong; and a script, if it needs one of its own."""
 
     actions: tuple[Action, ...] = ()
     faults: tuple[Fault, ...] = ()
+    script: str = ""
 
 
 def draw_scene(bits: Chance, stage: Stage) -> Scene:
@@ -68,7 +69,10 @@ def draw_scene(bits: Chance, stage: Stage) -> Scene:
 def draw_script(bits: Chance, stage: Stage) -> str:
     """Return the text of a script of 1 to 6 steps; one line each, and some more than once."""
     steps = [*_STEPS, *_MOVES] if "focus" in stage.motors else list(_STEPS)
-    lines = [_one_of(bits, steps) for _ in range(1 + bits.below(6))]
+    return _script([_one_of(bits, steps) for _ in range(1 + bits.below(6))])
+
+
+def _script(lines: Sequence[str]) -> str:
     head = "from magscope.scripting import Script\nscript = Script()\n"
     return head + "".join(f"script({line})\n" for line in lines)
 
@@ -197,6 +201,30 @@ def _goes_away(bits: Chance, stage: Stage) -> Scene:
     return Scene((move,), (Raise(motor, site="memory.set", hit=2 + bits.below(20), error=error),))
 
 
+def _waits_for_a_motor(bits: Chance, stage: Stage) -> Scene:
+    """A script waits for a motor on its way, which goes away, is stopped, or is sent elsewhere."""
+    if "focus" not in stage.motors:
+        return _with_script(bits, stage)
+    at_s = round(0.05 + _below_s(bits, min(stage.for_s, 1.0)), 3)
+    script = _script(("'move_motor', 'focus', 40_000.0, wait=True", "'note', 'there', wait=True"))
+    how = bits.below(5)
+    if how < 2:
+        return Scene(
+            (), (MotorDisconnect("focus", at_s=at_s, for_s=_one_of(bits, (0.3, 1.5))),), script
+        )
+    if how == 2:
+        return Scene((), (Raise("focus", at_s=at_s, error="DisconnectedError"),), script)
+    call, values = _one_of(bits, _OTHER_MOVES)
+    return Scene((Action(at_s, "Probe-1", "send", "focus", call, ("focus", *values)),), (), script)
+
+
+def _gone_at_the_end(bits: Chance, stage: Stage) -> Scene:
+    """A device goes away just as the session ends, and can not be stopped any more."""
+    gone = MotorDisconnect if stage.motors and bits.below(4) else CameraDisconnect
+    who = _one_of(bits, stage.motors) if gone is MotorDisconnect else CAMERA
+    return Scene((), (gone(who, state="session QUITTING", for_s=_one_of(bits, (0.2, None))),))
+
+
 def _camera_goes_away(bits: Chance, gone_s: float, for_s: float) -> Scene:
     """The camera goes; when it is back it goes again, or does not answer."""
     back_s = round(gone_s + for_s, 3)
@@ -223,6 +251,8 @@ def _driver_does_not_return(bits: Chance, stage: Stage) -> Scene:
     faults: tuple[Fault, ...] = (blocks(who, at_s=at_s, for_s=for_s),)
     how = bits.below(4)
     later_s = round(at_s + _one_of(bits, (0.0, 0.2, 2.0)), 3)
+    if for_s == 3.5 and bits.below(2):  # and the next call nearly as long as there is time
+        faults = (*faults, blocks(who, at_s=round(at_s + for_s, 3), for_s=0.6))
     if how == 0:  # at the next operation; what it does next is to let go of its device
         faults = (Raise(who, at_s=at_s), *faults)
     elif how == 1:
@@ -327,13 +357,14 @@ def _with_script(bits: Chance, stage: Stage) -> Scene:
         meth = ("pause_script", "resume_script")[n % 2] if bits.below(5) else "start_script"
         actions.append(Action(at_s, "Probe-1", "send", "ScriptManager", meth))
         at_s = round(at_s + _one_of(bits, (0.0, 0.05, 0.3)), 3)
-    return Scene(tuple(actions))
+    return Scene(tuple(actions), script=draw_script(bits, stage))
 
 
 _SCENES: tuple[Callable[[Chance, Stage], Scene], ...] = (
     _slow_start, _slow_start, _late_to_quit, _breaks_at_the_end, _waits_for_the_dead,
     _waits_for_the_dead, _moving_at_the_end, _garbled_orders, _switched_meanwhile, _many_ask,
     _with_script, _orphans, _goes_away, _goes_away, _driver_does_not_return,
+    _driver_does_not_return, _waits_for_a_motor, _gone_at_the_end,
 )  # fmt: skip
 _RECORDED: tuple[Callable[[Chance, Stage], Scene], ...] = (
     _switched_meanwhile, _switched_meanwhile, _killed_while_it_writes, _killed_while_it_writes,
@@ -344,6 +375,9 @@ _SWITCHES: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("set_acquisition_on", (False, True)),
     ("set_acquisition_mode", ("track", "full-video", "track-and-crop-video")),
 )
+_OTHER_MOVES: tuple[tuple[str, tuple[Any, ...]], ...] = (
+    ("stop_motor", ()), ("move_motor", (5_000.0,)), ("move_motor_by", (-300.0,)),
+)  # fmt: skip
 _FILE_SITES = (
     "file.write", "file.write", "file.write", "file.flush", "file.flush", "file.flush",
     "file.patch", "file.rename", "file.open", "file.close", "file.fsync", "file.reopen",

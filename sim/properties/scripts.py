@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from hal.clock import NS_PER_S
 from magscope.scripting import Script
+from sim.faults import DeviceFault
 from sim.properties.base import MESSAGES, FrameSeen, Head
 from sim.properties.traffic import RouterWatch, called
 from sim.world.plan import ROUTER
@@ -28,7 +29,7 @@ class StepsInOrder(RouterWatch):
 
     id = "C1"
     title = "a script's steps are carried out in order, when they are due"
-    sites = frozenset({"note.message", "note.state", "note.warning", "wait"})
+    sites = frozenset({"note.info", "note.message", "note.state", "note.warning", "wait"})
     sees = MESSAGES
 
     def __init__(self, world: "World") -> None:
@@ -40,6 +41,7 @@ class StepsInOrder(RouterWatch):
         self._token = 0
         self._paused_ns: int | None = None
         self._sent_ns = 0
+        self._gone_ns: int | None = None  # when the motor that is waited for went away
         self._is_answered_late = False  # while the script was paused: its next sleep is to come
         self._runs = False
         self._problems: dict[int, bool] = {}
@@ -47,6 +49,8 @@ class StepsInOrder(RouterWatch):
 
     def step(self, step: Step) -> None:
         """See the script begin, be paused, go on; and whether it is late."""
+        if step.process in self._waits_for and " has gone: " in step.detail:
+            self._gone_ns = step.t_ns
         if step.process != MANAGER or self._is_over:
             return
         if step.site == "wait":
@@ -55,6 +59,10 @@ class StepsInOrder(RouterWatch):
             self._runs, self._due_ns = step.detail == "running", step.t_ns
             self._is_over = not self._runs
             self._sleep()
+        elif step.site == "note.info":
+            is_early = not self._has_no_step_left or step.t_ns < self._due_ns
+            if step.detail == "script finished" and is_early and not self._is_disturbed():
+                self._say("said that its script had finished, with steps left or waited for")
         elif step.site == "note.warning":
             self._is_over = self._is_over or step.detail.startswith("message refused")
         else:
@@ -115,7 +123,7 @@ class StepsInOrder(RouterWatch):
         self._due_ns = frame.t_ns
         if step.wait:
             self._token, self._waits_for = head.token, set(self.facts.addressed(head.to))
-            self._sent_ns = frame.t_ns
+            self._sent_ns, self._gone_ns = frame.t_ns, None
         else:
             self._sleep()
 
@@ -147,12 +155,20 @@ class StepsInOrder(RouterWatch):
     def _is_unanswered(self) -> None:
         """See whether the step that is waited for is answered: by whom it was refused, too."""
         facts, step = self.facts, self._steps[self._next - 1]
-        if step.name in _TAKE_TIME or facts.tampered_ns or not self.router_is_sound:
+        if facts.tampered_ns or facts.stalls or not self.router_is_sound:
             return
         who = {MANAGER, ROUTER, *self._waits_for}
-        if who & (facts.raising | self.deaf) or facts.stalls:
+        if who & self.deaf:
             return
-        since_ns = max(self._sent_ns, facts.struck_ns, facts.disturbed_ns(who, with_drivers=True))
+        began_ns = self._sent_ns
+        if self._gone_ns is not None:  # it goes on without its motor
+            struck = self.world.injector.struck
+            if any(f.process in who and not isinstance(f, DeviceFault) for f in struck):
+                return
+            began_ns, who = self._gone_ns, {MANAGER, ROUTER}
+        elif step.name in _TAKE_TIME or who & facts.raising:
+            return
+        since_ns = max(began_ns, facts.struck_ns, facts.disturbed_ns(who, with_drivers=True))
         late_s = (facts.now_ns - since_ns) / NS_PER_S
         if late_s > ANSWER_S and not self._is_disturbed():
             missing = ", ".join(sorted(self._waits_for))

@@ -20,10 +20,13 @@ NEWEST_ROWS = 40
 
 
 class Unpicklable:
-    """What can not be sent."""
+    """What can not be sent, for one of the reasons that there are."""
+
+    def __init__(self, reason: int) -> None:
+        self._error = (pickle.PicklingError, TypeError, AttributeError)[reason % 3]
 
     def __reduce__(self) -> Any:
-        raise pickle.PicklingError("it can not be pickled")
+        raise self._error("it can not be pickled")
 
 
 class Probe(ManagerProcessBase):
@@ -128,7 +131,7 @@ class Probe(ManagerProcessBase):
         if how == "no message":
             self.send_ipc((to, "hear"))  # type: ignore[arg-type]
         elif how == "unpicklable":
-            self.send_ipc(Message(to, "hear", Unpicklable()))
+            self.send_ipc(Message(to, "hear", Unpicklable(len(to))))
         elif how == "oversized":
             self.send_ipc(Message(to, "hear", bytes(MAX_FRAME_BYTES + 1)))
         elif how == "nameless":

@@ -19,6 +19,7 @@ from magscope.devices import DeviceHolder
 from magscope.feeds import HalFeed
 from magscope.flag import PoolFlag
 from magscope.ledger import Ledger
+from magscope.motors import MotorManager
 from magscope.processes import ManagerProcessBase
 from magscope.protocol import Kind
 from magscope.recorder import RecordingManager
@@ -41,6 +42,7 @@ from sim.faults import (
     DiskFull,
     Hang,
     MotorBlocks,
+    MotorDisconnect,
     PipeFull,
     Raise,
     StaleMemory,
@@ -923,6 +925,24 @@ def test_c1_a_request_that_fails_and_is_never_answered(broken):
     broken(ManagerProcessBase, "done", lambda _: lambda *_, **__: None)
     steps = SCRIPT.partition("script(")[0] + "script('set_camera_setting', 'none', 1, wait=True)\n"
     assert "to say that" in only("StepsInOrder", script=steps, for_s=2.5)[0]
+
+
+def test_c1_a_motor_that_goes_while_a_script_waits_for_it(broken):
+    broken(MotorManager, "_arrive", lambda arrive: lambda self, problem="": (
+        None if problem else arrive(self)
+    ))  # fmt: skip
+    steps = SCRIPT.partition("script(")[0] + "script('move_motor', 'focus', 4e4, wait=True)\n"
+    faults = [MotorDisconnect("focus", at_s=0.3, for_s=None)]
+    motors = FOCUS.replace("driver", 'reconnect = "ask"\ndriver')
+    said = only("StepsInOrder", script=steps, for_s=3.5, faults=faults, motors=motors)
+    assert "to say that move_motor" in said[0]
+
+
+def test_c1_a_script_that_says_too_early_that_it_has_finished(broken):
+    broken(ScriptManager, "do_main_loop", lambda loop: lambda self: (
+        self.log("info", "script finished"), loop(self)
+    ))  # fmt: skip
+    assert "had finished, with steps left" in only("StepsInOrder", script=SCRIPT)[0]
 
 
 def test_c2_a_manager_that_looks_again_and_again(broken):
