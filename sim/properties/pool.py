@@ -351,9 +351,12 @@ class AnswersAreHeard(PoolWatch):
             ends = self.world.process(step.object).ends
             if any(end._outgoing for end in ends):  # noqa: SLF001 - the last one is cut off
                 its.popitem()
-        elif step.process == VIDEO and not self.facts.pool_is_tampered:
+        elif step.process == VIDEO:
             del self._answers[step.object]
-            if VIDEO not in self.facts.raising | self.facts.terminated:
+            struck = self.world.injector.struck
+            is_slow = any(isinstance(f, SlowReader) and f.process == VIDEO for f in struck)
+            cut_short = VIDEO in self.facts.raising | self.facts.terminated
+            if not (self.facts.pool_is_tampered or is_slow or cut_short):
                 self.violate(
                     f"{step.object} had answered for stack {next(iter(its))} before it died, and "
                     "was buried unheard. A stack that is done must not be counted as lost."

@@ -1,18 +1,20 @@
 """S6, F1, F2 and F3: what was reported as saved is on disk, readable, once, with no gap unsaid."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hal.clock import NS_PER_S
 from magscope.recording.check import frames_of_tracks, problems_of_recording
-from sim.faults import CameraDuplicate, Duplicate
+from sim.faults import CameraDuplicate, ClockJump, CoarseClock, Duplicate, MemoryMissing
 from sim.faults.disks import DiskFault, TornWrite
-from sim.properties.base import MESSAGES, WORK, FrameSeen, Head, Property
+from sim.properties.base import MESSAGES, NEWS, WORK, FrameSeen, Head, Property
 from sim.properties.board import Board
 from sim.properties.facts import RECORDER, VIDEO, WORKER
 from sim.properties.traffic import RouterWatch, called
 from sim.world.plan import ROUTER
 from sim.world.process import SIGKILL
+from sim.world.runtime import EPOCH_NS
 from sim.world.trace import Step
 
 if TYPE_CHECKING:
@@ -280,4 +282,86 @@ class DiskStopsRecordingOnly(Property):
         self._on_ns = None
 
 
-PROPERTIES: tuple[type[Property], ...] = (OnDisk, DiskStopsRecordingOnly)
+class TelemetryInPlace(Property):
+    """F3: each row of a motor's telemetry is in one file, in order: that of its own recording."""
+
+    id = "F3"
+    title = "a row of telemetry is saved once, in its own recording"
+    sites = frozenset({"note.message"})
+    sees = NEWS
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._switched_ns = self._before_ns = 0
+        self._began_ns: dict[str, int] = {}
+        self._newest_ns: dict[str, int] = {}
+
+    def step(self, step: Step) -> None:
+        """See the recording manager obey that the recording is switched."""
+        if step.process != RECORDER or step.t_ns == self._switched_ns:
+            return
+        if called(step.detail)[0].startswith("set_acquisition_dir"):
+            self._switched_ns, self._before_ns = step.t_ns, self._switched_ns
+
+    def frame(self, frame: FrameSeen) -> None:
+        """See the recording manager tell of a new file."""
+        if frame.process == RECORDER and frame.way == "send" and frame.parts is not None:
+            kind, fields, name = frame.parts
+            if kind == "F" and fields[0] == "telemetry":
+                self._begins(name.decode(), frame.t_ns)
+
+    def _begins(self, name: str, now_ns: int) -> None:
+        """Take down when the recording began that a new file belongs to.
+
+        What has gathered goes to the recording before, as it is switched: to a new file, if that
+        one has none of this motor yet.
+        """
+        motor = _motor(name)
+        has_one = self._newest_ns.get(motor, -1) >= self._before_ns
+        is_late = now_ns == self._switched_ns and not has_one
+        self._began_ns.setdefault(name, self._before_ns if is_late else self._switched_ns)
+        self._newest_ns[motor] = now_ns
+
+    def at_end(self) -> None:
+        """Read the telemetry of each motor."""
+        record = self.world.record
+        if record is None or not record.is_dir() or self._is_excused():
+            return
+        newest: dict[str, int] = {}
+        for path in sorted(record.glob("Motor *.csv")):
+            times_ns = _times_ns(path)
+            motor = _motor(path.name)
+            began_ns = EPOCH_NS + self._began_ns.get(path.name, 0)
+            if times_ns and times_ns[0] < began_ns - 1000:  # float seconds are not exact
+                self.violate(
+                    f"{path.name} begins with a row of {(began_ns - times_ns[0]) / NS_PER_S:.3f} s "
+                    "before its recording. What has gathered belongs to the recording before."
+                )
+            for before, after in pairwise([newest.get(motor, 0), *times_ns]):
+                if after < before:
+                    self.violate(
+                        f"In the telemetry of {motor}, in {path.name}, a row of {before} ns is "
+                        f"followed by one of {after} ns. Each is saved once, in order."
+                    )
+                    return
+            newest[motor] = max([newest.get(motor, 0), *times_ns])
+
+    def _is_excused(self) -> bool:
+        """Whether clocks were not what they are, or somebody died half way, or failed."""
+        facts, struck = self.facts, self.world.injector.struck
+        odd = (ClockJump, CoarseClock, MemoryMissing, DiskFault)
+        is_odd = any(isinstance(f, odd) or f.process == RECORDER for f in struck)
+        return is_odd or RECORDER in facts.raising
+
+
+def _motor(name: str) -> str:
+    return name.split(" ")[1]
+
+
+def _times_ns(path: Path) -> list[int]:
+    """Return the times of the rows of a telemetry file; a last line may be cut off."""
+    lines = path.read_text("ascii", "replace").split("\n")[1:-1]
+    return [int(first) for line in lines if (first := line.partition(",")[0]).isdigit()]
+
+
+PROPERTIES: tuple[type[Property], ...] = (OnDisk, DiskStopsRecordingOnly, TelemetryInPlace)

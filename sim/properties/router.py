@@ -336,7 +336,9 @@ class LastWordsAreHeard(Property):
             self._unheard[who] -= any(end._outgoing for end in ends)  # noqa: SLF001
             return
         count = self._unheard.pop(who)
-        touched = map(facts.manager_of, facts.tampered_ns)
+        touched = {facts.manager_of(end) for end in facts.tampered_ns}
+        if facts.reads_slowly(ROUTER, step.t_ns):
+            return
         if (
             step.process == ROUTER
             and count > 0

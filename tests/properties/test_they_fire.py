@@ -24,6 +24,7 @@ from magscope.processes import ManagerProcessBase
 from magscope.protocol import Kind
 from magscope.recorder import RecordingManager
 from magscope.recording.appendfile import AppendFile
+from magscope.recording.tables import TelemetryFile
 from magscope.report import ProcessReport
 from magscope.router import Router
 from magscope.runtime import current
@@ -993,3 +994,27 @@ def test_s1_a_failure_that_a_driver_keeps_to_itself(broken):
     faults = [Raise("CameraManager", at_s=0.1), CameraBlocks("CameraManager", at_s=0.1, for_s=6.0)]
     said = only("FailsAloud", faults=faults, for_s=8.0)
     assert "CameraManager had failed for " in said[0]
+
+
+def test_f3_telemetry_that_goes_to_the_next_recording(broken):
+    broken(RecordingManager, "_end_recording", lambda end: lambda self: (
+        setattr(self, "_write_rows", lambda: None), end(self), delattr(self, "_write_rows")
+    ))  # fmt: skip
+    switch = Action(0.6, "Probe-1", "send", "RecordingManager", "set_acquisition_dir_on", (True,))
+    move = Action(0.4, "Probe-1", "send", "focus", "move_motor", ("focus", 4e4))
+    said = only("TelemetryInPlace", records=True, motors=FOCUS, actions=[move, switch], for_s=1.2)
+    assert "before its recording" in said[0]
+
+
+def test_f3_telemetry_that_comes_twice(broken):
+    def make(append):
+        def twice(self, times_ns, rows):
+            append(self, times_ns, rows)
+            append(self, times_ns, rows)
+
+        return twice
+
+    broken(TelemetryFile, "append", make)
+    move = Action(0.1, "Probe-1", "send", "focus", "move_motor", ("focus", 4e4))
+    said = only("TelemetryInPlace", records=True, motors=FOCUS, actions=[move], for_s=0.8)
+    assert "is followed by one of" in said[0]
