@@ -92,7 +92,9 @@ class StacksInTime(StackWatch):
         undisturbed_ns = facts.disturbed_ns({CAMERA, VIDEO}, with_drivers=True)
         since_ns = max(whole_ns, self._free_ns, facts.struck_ns, undisturbed_ns)
         late_s = (facts.now_ns - since_ns) / _NS_PER_S
-        if late_s > CLAIMED_S and not self.facts.pool_is_tampered:
+        # Who has written the last frame may die, or fail, before it tells of the stack.
+        is_told = self.was_running and facts.is_alive(CAMERA)
+        if late_s > CLAIMED_S and is_told and not facts.pool_is_tampered:
             self.violate(
                 f"Stack {claim.epoch} waited {late_s:.2f} s for {worker}, which had nothing to do. "
                 "A stack is handed out as soon as it is whole, or tracking is late and frames are "
