@@ -162,6 +162,18 @@ def _waits_for_the_dead(bits: Chance, stage: Stage) -> Scene:
     return Scene(tuple(actions), faults)
 
 
+def _last_words(bits: Chance, stage: Stage) -> Scene:
+    """Two talk to each other, and one dies just when it has said something."""
+    at_s = _below_s(bits, min(stage.for_s, 1.0))
+    talk = Action(at_s, "Probe-1", "talk", "Probe-3", "hear", (0.1, 8))
+    back = Action(at_s, "Probe-3", "talk", "Probe-1", "hear", (0.1, 8))
+    who = _one_of(bits, ("Probe-1", "Probe-3"))
+    hit = 1 + bits.below(12)
+    dies = (Crash(who, site="wait", hit=hit, lingers_s=_one_of(bits, (0.0, 0.02))),
+            Raise(who, site="wait", hit=hit))  # fmt: skip
+    return Scene((talk, back), (_one_of(bits, dies),))
+
+
 def _moving_at_the_end(bits: Chance, stage: Stage) -> Scene:
     """A motor moves while the session ends, in whichever way."""
     if not stage.motors:
@@ -362,8 +374,8 @@ def _with_script(bits: Chance, stage: Stage) -> Scene:
 
 _SCENES: tuple[Callable[[Chance, Stage], Scene], ...] = (
     _slow_start, _slow_start, _late_to_quit, _breaks_at_the_end, _waits_for_the_dead,
-    _waits_for_the_dead, _moving_at_the_end, _garbled_orders, _switched_meanwhile, _many_ask,
-    _with_script, _orphans, _goes_away, _goes_away, _driver_does_not_return,
+    _waits_for_the_dead, _last_words, _moving_at_the_end, _garbled_orders, _switched_meanwhile,
+    _many_ask, _with_script, _orphans, _goes_away, _goes_away, _driver_does_not_return,
     _driver_does_not_return, _waits_for_a_motor, _gone_at_the_end,
 )  # fmt: skip
 _RECORDED: tuple[Callable[[Chance, Stage], Scene], ...] = (

@@ -178,7 +178,12 @@ class OnDisk(RouterWatch):
                 )
 
     def _could_not_be_mended(self, what: str) -> bool:
-        """Whether the disk kept the router from mending a file at the end, and it said so."""
+        """Whether the disk kept the router from mending a file at the end, and it said so.
+
+        Nor does it where the recording manager's word that its recording has stopped was garbled.
+        """
+        if RECORDER in map(self.facts.manager_of, self.facts.tampered_ns):
+            return True
         report, struck = self.world.report, self.world.injector.struck
         is_hindered = any(isinstance(f, DiskFault) and f.process == ROUTER for f in struck)
         said = () if report is None else report.errors
@@ -294,7 +299,7 @@ class TelemetryInPlace(Property):
         super().__init__(world)
         self._switched_ns = self._before_ns = 0
         self._began_ns: dict[str, int] = {}
-        self._newest_ns: dict[str, int] = {}
+        self._newest: dict[str, int] = {}
 
     def step(self, step: Step) -> None:
         """See the recording manager obey that the recording is switched."""
@@ -307,7 +312,7 @@ class TelemetryInPlace(Property):
         """See the recording manager tell of a new file."""
         if frame.process == RECORDER and frame.way == "send" and frame.parts is not None:
             kind, fields, name = frame.parts
-            if kind == "F" and fields[0] == "telemetry":
+            if kind == "F" and fields[0] == "telemetry" and name.decode() not in self._began_ns:
                 self._begins(name.decode(), frame.t_ns)
 
     def _begins(self, name: str, now_ns: int) -> None:
@@ -317,10 +322,10 @@ class TelemetryInPlace(Property):
         one has none of this motor yet.
         """
         motor = _motor(name)
-        has_one = self._newest_ns.get(motor, -1) >= self._before_ns
+        has_one = self._newest.get(motor) == self._before_ns
         is_late = now_ns == self._switched_ns and not has_one
-        self._began_ns.setdefault(name, self._before_ns if is_late else self._switched_ns)
-        self._newest_ns[motor] = now_ns
+        began_ns = self._before_ns if is_late else self._switched_ns
+        self._newest[motor] = self._began_ns[name] = began_ns
 
     def at_end(self) -> None:
         """Read the telemetry of each motor."""
