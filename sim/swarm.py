@@ -83,7 +83,7 @@ def draw(seed: int, strategy: str = "portfolio") -> Trial:
     workers = tuple(name for name in processes if name.startswith("VideoWorker-"))
     stage = Stage(for_s, motors, workers, records)
     script = draw_script(bits, stage) if bits.below(6) == 0 else ""
-    has_scene = not is_storm and bits.below(4) > (0 if records else 1)
+    has_scene = not is_storm and bits.below(4) > 0
     scene = draw_scene(bits, stage) if has_scene else Scene()
     if strategy != "portfolio":
         schedule = strategy if strategy in STRATEGIES else "fifo"

@@ -11,7 +11,7 @@ from typing import Any
 
 REACHED, TRIGGERED = "__reached__", "__triggered__"
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_PROPERTY = re.compile(r"[RSPBF][1-7]")
+_PROPERTY = re.compile(r"[RSPBFC][1-7]")
 _PACKAGES = ("hal", "magscope", "sim")
 _KEYS = {"name", "defect", "file", "properties", "old", "new"}
 

@@ -16,6 +16,7 @@ from sim.power.mutants import (
 HERE = Path(__file__).parent
 TOP = HERE.parents[1]
 MUTANTS = load_mutants(HERE / "mutants")
+BLIND = load_mutants(HERE / "blind")
 LEAST = 70
 ORIGINAL = {
     "the router spins for ever on a dead child at quit",
@@ -44,7 +45,7 @@ new = "__reached__()"
 """
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize("mutant", [*MUTANTS, *BLIND], ids=lambda mutant: mutant.name)
 def test_a_mutant_applies_exactly_once_and_compiles(mutant):
     for file in mutant.files:
         source = (TOP / file).read_text(encoding="utf-8")
@@ -74,12 +75,12 @@ def test_every_property_of_safety_is_what_some_mutant_violates():
 
 
 def test_no_two_mutants_are_the_same_change():
-    changes = [mutant.changes for mutant in MUTANTS]
+    changes = [mutant.changes for mutant in (*MUTANTS, *BLIND)]
     assert len(set(changes)) == len(changes)
 
 
 def test_every_defect_is_told_in_one_sentence():
-    assert [m.name for m in MUTANTS if not m.defect.endswith(".") or ". " in m.defect] == []
+    assert [m.name for m in (*MUTANTS, *BLIND) if not m.defect.endswith(".") or ". " in m.defect] == []
 
 
 def test_a_mutant_that_no_longer_applies_is_an_error():
