@@ -333,10 +333,10 @@ class TelemetryInPlace(Property):
         if record is None or not record.is_dir() or self._is_excused():
             return
         newest: dict[str, int] = {}
-        for path in sorted(record.glob("Motor *.csv")):
-            times_ns = _times_ns(path)
-            motor = _motor(path.name)
-            began_ns = EPOCH_NS + self._began_ns.get(path.name, 0)
+        for name, since_ns in self._began_ns.items():  # in the order in which they were made
+            path, motor = record / name, _motor(name)
+            times_ns = _times_ns(path) if path.exists() else []
+            began_ns = EPOCH_NS + since_ns
             if times_ns and times_ns[0] < began_ns - 1000:  # float seconds are not exact
                 self.violate(
                     f"{path.name} begins with a row of {(began_ns - times_ns[0]) / NS_PER_S:.3f} s "
