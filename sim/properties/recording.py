@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from hal.clock import NS_PER_S
 from magscope.recording.check import frames_of_tracks, problems_of_recording
-from sim.faults import CameraDuplicate, ClockJump, CoarseClock, Duplicate, MemoryMissing
+from sim.faults import (
+    CameraDuplicate,
+    ClockJump,
+    CoarseClock,
+    Delay,
+    Duplicate,
+    Hang,
+    MemoryMissing,
+)
+from sim.faults.base import EVERYBODY
 from sim.faults.disks import DiskFault, TornWrite
 from sim.properties.base import MESSAGES, NEWS, WORK, FrameSeen, Head, Property
 from sim.properties.board import Board
@@ -337,7 +346,8 @@ class TelemetryInPlace(Property):
             path, motor = record / name, _motor(name)
             times_ns = _times_ns(path) if path.exists() else []
             began_ns = EPOCH_NS + since_ns
-            if times_ns and times_ns[0] < began_ns - 1000:  # float seconds are not exact
+            is_early = times_ns and times_ns[0] < began_ns - 1000  # float seconds are not exact
+            if is_early and not self._is_late(motor):
                 self.violate(
                     f"{path.name} begins with a row of {(began_ns - times_ns[0]) / NS_PER_S:.3f} s "
                     "before its recording. What has gathered belongs to the recording before."
@@ -350,6 +360,13 @@ class TelemetryInPlace(Property):
                     )
                     return
             newest[motor] = max([newest.get(motor, 0), *times_ns])
+
+    def _is_late(self, motor: str) -> bool:
+        """Whether a row may be written long after its time: its motor answers late, or waits."""
+        return any(
+            f.process in (motor, EVERYBODY) or isinstance(f, (Hang, Delay))
+            for f in self.world.injector.struck
+        )
 
     def _is_excused(self) -> bool:
         """Whether clocks were not what they are, or somebody died half way, or failed."""

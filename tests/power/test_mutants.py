@@ -80,7 +80,8 @@ def test_no_two_mutants_are_the_same_change():
 
 
 def test_every_defect_is_told_in_one_sentence():
-    assert [m.name for m in (*MUTANTS, *BLIND) if not m.defect.endswith(".") or ". " in m.defect] == []
+    every = (*MUTANTS, *BLIND)
+    assert [m.name for m in every if not m.defect.endswith(".") or ". " in m.defect] == []
 
 
 def test_a_mutant_that_no_longer_applies_is_an_error():
