@@ -9,7 +9,7 @@ from hal.motor import Motor
 from magscope.aside import LEFT
 from magscope.report import ProcessReport
 from magscope.session import SILENT, STALLED_S
-from sim.faults import Raise, StaleMemory
+from sim.faults import DeviceFault, Raise, StaleMemory
 from sim.properties.base import NEWS, FrameSeen, Property
 from sim.properties.facts import KINDS_THAT_RAISE, VIDEO, WORKER
 from sim.properties.traffic import called
@@ -201,6 +201,37 @@ def _is_harmless(action: Action) -> bool:
     return action.do in ("talk", "quit") or (action.do == "send" and action.meth in _HARMLESS)
 
 
+class AwayIsNoFailure(Property):
+    """S7: a manager whose device has gone, and which is to go on, fails of nothing that it does.
+
+    It answers late or wrongly while it comes back: that is one more reason to try again later.
+    """
+
+    id = "S7"
+    title = "a device that is away ends nobody"
+    sites = frozenset({"note.warning", "note.state"})
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._away: set[str] = set()
+
+    def step(self, step: Step) -> None:
+        """See a device go and come back, and its manager fail meanwhile."""
+        who, said = step.process, step.detail
+        if step.site == "note.warning":
+            if who in self.facts.managers and "; the rest goes on; " in said:
+                self._away.add(who)
+            elif " is there again, after " in said:
+                self._away.discard(who)
+        elif said == "failed" and who in self._away:
+            struck = self.world.injector.struck
+            if all(isinstance(f, DeviceFault) for f in struck if f.process == who):
+                self.violate(
+                    f"{who} failed while its device was away. It is told to go on without, so "
+                    "nothing that a device does as it comes back may end the session."
+                )
+
+
 class DevicesSafe(Property):
     """S7: whoever ends with a device open closes it, and stops a motor before, unless it is killed.
 
@@ -242,7 +273,7 @@ class DevicesSafe(Property):
             roles = self._open.pop(who, set())
             if who in self._left:
                 return
-            if roles and step.detail != str(-SIGKILL) and not self._is_excused(who):
+            if roles and step.detail != str(-SIGKILL) and not self._may_leave_open(who):
                 self.violate(
                     f"{who} ended and left {', '.join(sorted(roles))} open. Whatever ends a "
                     "session, its devices must be closed, or the next one can not have them."
@@ -277,6 +308,12 @@ class DevicesSafe(Property):
         """Whether a manager is up, and nothing has begun to end it."""
         said = self.facts.said.get(who) == "running"
         return said and who not in self._ends and who not in self.facts.terminated
+
+    def _may_leave_open(self, who: str) -> bool:
+        """Whether an exception may have come out of closing: a device that has gone is closed."""
+        its = [f for f in self.world.injector.struck if f.process == who]
+        only_gone = all(isinstance(f, DeviceFault) for f in its if f.kind in KINDS_THAT_RAISE)
+        return not only_gone and self._is_excused(who)
 
     def _is_excused(self, who: str) -> bool:
         if who not in self.facts.raising:
@@ -391,4 +428,6 @@ class Escaped(Property):
             )
 
 
-PROPERTIES: tuple[type[Property], ...] = (NothingLeft, TruthfulReport, DevicesSafe, Escaped)
+PROPERTIES: tuple[type[Property], ...] = (
+    NothingLeft, TruthfulReport, AwayIsNoFailure, DevicesSafe, Escaped,
+)  # fmt: skip

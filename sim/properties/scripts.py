@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MANAGER = "ScriptManager"
 LATE_S = 0.05
-ANSWER_S = 1.0  # until a step that takes no time is answered
+ANSWER_S = 0.5  # until a step that takes no time is answered
 _TAKE_TIME = ("move_motor", "move_motor_by", "make_zlut", "do_xy_lock")
 _NOT_STEPS = ("message_done", "quit")
 
@@ -51,6 +51,8 @@ class StepsInOrder(RouterWatch):
         """See the script begin, be paused, go on; and whether it is late."""
         if step.process in self._waits_for and " has gone: " in step.detail:
             self._gone_ns = step.t_ns
+        if self._gone_ns is not None and self._runs and self._waits_for and not self._is_over:
+            self._is_unanswered()
         if step.process != MANAGER or self._is_over:
             return
         if step.site == "wait":

@@ -19,6 +19,7 @@ from magscope.devices import DeviceHolder
 from magscope.feeds import HalFeed
 from magscope.flag import PoolFlag
 from magscope.ledger import Ledger
+from magscope.link import Link
 from magscope.motors import MotorManager
 from magscope.processes import ManagerProcessBase
 from magscope.protocol import Kind
@@ -335,8 +336,6 @@ def test_s7_a_motor_that_is_not_stopped(broken):
             self._is_connected = False
 
         return bare
-
-    from magscope.motors import MotorManager
 
     broken(MotorManager, "disconnect", make)
     motors = '[motors.focus]\ndriver = "sim.focus"'
@@ -1018,3 +1017,25 @@ def test_f3_telemetry_that_comes_twice(broken):
     move = Action(0.1, "Probe-1", "send", "focus", "move_motor", ("focus", 4e4))
     said = only("TelemetryInPlace", records=True, motors=FOCUS, actions=[move], for_s=0.8)
     assert "is followed by one of" in said[0]
+
+
+def test_s7_a_device_that_ends_its_manager_as_it_comes_back(broken):
+    def make(_):
+        def gives_up(self, error):
+            raise error
+
+        return gives_up
+
+    broken(Link, "_put_off", make)
+    faults = [MotorDisconnect("focus", at_s=0.3, for_s=None)]
+    motors = FOCUS.replace("driver", 'reconnect = "auto"\ndriver')
+    said = only("AwayIsNoFailure", faults=faults, motors=motors, for_s=2.5)
+    assert "failed while its device was away" in said[0]
+
+
+def test_s7_a_motor_that_is_gone_and_not_closed(broken):
+    broken(DeviceHolder, "close", lambda close: lambda self: (
+        close(self) if self.spec.role == "camera" else None
+    ))  # fmt: skip
+    faults = [MotorDisconnect("focus", state="session QUITTING", for_s=None)]
+    assert "left focus open" in only("DevicesSafe", faults=faults, motors=FOCUS)[0]
