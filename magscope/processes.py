@@ -242,6 +242,7 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
             return
         timeout_s = 0.0 if self._mail.held else min(max(due_s, 0.0), HEARTBEAT_S)
         writable = self._writable()
+        self._beat()  # what was done since the last one may have taken its time
         current().wait((self._mail.channel, *self.wait_sources()), writable, timeout_s)
         self._beat()
 

@@ -225,7 +225,8 @@ class AwayIsNoFailure(Property):
                 self._away.discard(who)
         elif said == "failed" and who in self._away:
             struck = self.world.injector.struck
-            if all(isinstance(f, DeviceFault) for f in struck if f.process == who):
+            is_device = all(isinstance(f, DeviceFault) for f in struck if f.process == who)
+            if is_device and not self.facts.blocked_ns(who):
                 self.violate(
                     f"{who} failed while its device was away. It is told to go on without, so "
                     "nothing that a device does as it comes back may end the session."

@@ -236,7 +236,9 @@ class Kernel:
                 is_late = True
                 self.make_ready(task)
 
-            timer = self.at(math.ceil(timeout_s * NS_PER_S) + task.late_ns, expire)
+            # No wait is shorter than a look: where a clock stands still, one would follow another.
+            delay_ns = max(math.ceil(timeout_s * NS_PER_S), POLL_NS)
+            timer = self.at(delay_ns + task.late_ns, expire)
         for thing in things:
             thing.waiters[task] = None
         try:
