@@ -226,7 +226,9 @@ class AwayIsNoFailure(Property):
         elif said == "failed" and who in self._away:
             struck = self.world.injector.struck
             is_device = all(isinstance(f, DeviceFault) for f in struck if f.process == who)
-            if is_device and not self.facts.blocked_ns(who):
+            facts = self.facts
+            runs = facts.asked_ns in (None, facts.now_ns)  # it asks itself, by failing
+            if is_device and runs and not facts.blocked_ns(who):
                 self.violate(
                     f"{who} failed while its device was away. It is told to go on without, so "
                     "nothing that a device does as it comes back may end the session."
