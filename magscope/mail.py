@@ -1,6 +1,6 @@
 """What a manager says to the router, and what it hears from it."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 
 from magscope.channel import MAX_WAITING_FRAMES, Channel
@@ -31,7 +31,7 @@ class Mail:
         self._helper = helper
         self._at_end = at_end
         self._sent = 0
-        self._refused = 0  # frames that there was no room for
+        self._refused: Counter[str] = Counter()  # what there was no room for, by what it is
         self._held: deque[Frame] = deque()  # what came before there was anything to obey it
 
     @property
@@ -39,31 +39,35 @@ class Mail:
         """How many frames are held back."""
         return len(self._held)
 
-    def post(self, frame: bytes) -> bool:
+    def post(self, frame: bytes, what: str = "other frames") -> bool:
         """Send a frame now or as soon as there is room; False if it was refused."""
         with self._helper.turn:
             if self.channel.post(frame):
                 return True
-            self._refused += 1
+            self._refused[what] += 1
             self._see_whether_it_is_broken()
             return False
 
     def send(self, message: Message, token: int) -> bool:
-        """Send a message; False if it was refused, which is reported."""
-        self._sent += 1
-        try:
-            if self.post(pack_message(message, self._sender, self._sent, token)):
-                return True
-            reason = "the router is gone or takes no more messages"
-        except ValueError as error:
-            reason = str(error)
-        self.log("warning", f"message refused: {reason}")
+        """Send a message; False if it was refused, which is reported.
+
+        What there is no room for is counted, and told with the others once there is room.
+        """
+        with self._helper.turn:
+            self._sent += 1
+            try:
+                if self.post(pack_message(message, self._sender, self._sent, token), "messages"):
+                    return True
+            except ValueError as error:
+                self.log("warning", f"message refused: {error}")
+                return False
+        current().note("warning", "message refused: the router is gone or takes no more")
         return False
 
     def log(self, level: str, text: str) -> None:
         """Tell the router something for its log."""
         current().note(level, text)
-        self.post(pack(Kind.LOG, level, payload=text.encode()))
+        self.post(pack(Kind.LOG, level, payload=text.encode()), "lines for the log")
 
     def unsent(self) -> tuple[Channel, ...]:
         """Send what waits for room; return what to wait for if there is not enough."""
@@ -71,11 +75,10 @@ class Mail:
             if self.channel.wants_room and not self.channel.flush():
                 return (self.channel,)
             self._see_whether_it_is_broken()
-        if self._refused:
-            count, self._refused = self._refused, 0
-            self.log(
-                "warning", f"{count} messages refused: more were sent at once than wait in line"
-            )
+            if self._refused and not self.channel.is_broken:
+                refused, self._refused = self._refused, Counter()
+                counts = " and ".join(f"{count} {what}" for what, count in sorted(refused.items()))
+                self.log("warning", f"{counts} refused: more were sent at once than wait in line")
         return ()
 
     def _see_whether_it_is_broken(self) -> None:
@@ -99,7 +102,7 @@ class Mail:
         if len(self._held) < MAX_WAITING_FRAMES:
             self._held.append(frame)
         else:
-            self._refused += 1
+            self._refused["frames that were held back"] += 1
 
     def drop(self) -> int:
         """Forget what is held back; return how many frames that were."""

@@ -3,6 +3,7 @@ from fakes import FakeEnd, FakeManager
 
 from hal.errors import DeviceError
 from magscope.board import FIELDS
+from magscope.channel import MAX_WAITING_FRAMES
 from magscope.mail import Mail
 from magscope.processes import (
     LATER,
@@ -185,6 +186,26 @@ def test_r3_a_message_that_is_too_large_is_refused_and_reported(runtime):
     assert b"too many for a message" in second.receive()
     first.close()
     second.close()
+
+
+def test_r1_what_there_was_no_room_for_is_counted_and_told_when_there_is_room(manager):
+    end = manager._mail.channel.end
+    end.room = 0
+    for _ in range(MAX_WAITING_FRAMES + 1):  # the pipe takes the first of them
+        assert manager.send_ipc(Message("A", "b")) is True
+    assert [manager.send_ipc(Message("A", "b")) for _ in range(3)] == [False] * 3
+    manager.log("info", "not heard")
+    assert manager._mail.unsent() == (manager._mail.channel,)
+    end.room = 1_000_000
+    assert manager._mail.unsent() == ()
+    *messages, told = [unpack(raw) for raw in end.sent]
+    assert [envelope(frame).number for frame in messages] == [*range(1, MAX_WAITING_FRAMES + 2)]
+    counts = b"1 lines for the log and 3 messages refused"
+    assert (told.kind, told.fields, told.payload.split(b":")[0]) == (Kind.LOG, ("warning",), counts)
+    manager.send_ipc(Message("A", "b"))
+    assert envelope(unpack(end.sent[-1])).number == MAX_WAITING_FRAMES + 5
+    assert manager._mail.unsent() == ()
+    assert len(end.sent) == MAX_WAITING_FRAMES + 3
 
 
 def test_a_managers_messages_are_numbered(manager):
