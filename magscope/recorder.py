@@ -166,6 +166,7 @@ class RecordingManager(ManagerProcessBase):
                 started_ns=started_ns,
                 recording_id=current().session,
                 file_start_ns=current().clock.now_ns(),
+                max_bytes=self.settings["tracks file max bytes"],
             )
             self._directories[directory] = None
             self.send_control(pack(Kind.FILE, "directory", 0, payload=str(directory).encode()))

@@ -26,6 +26,7 @@ RULES: Mapping[str, SettingRule] = MappingProxyType(
         "video buffer n stacks": SettingRule(5, int, 2, 1000, ""),
         "video buffer n images": SettingRule(40, int, 1, 10_000, ""),
         "tracks max datapoints": SettingRule(1_000_000, int, 100, 1_000_000_000, ""),
+        "tracks file max bytes": SettingRule(256_000_000, int, 1, 1e15, "bytes"),
         "xy-lock default interval": SettingRule(10, float, 0.01, 1e6, "s"),
         "xy-lock default max": SettingRule(10, float, 0, 1e4, "px"),
         "z-lock default interval": SettingRule(10, float, 0.01, 1e6, "s"),

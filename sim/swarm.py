@@ -143,6 +143,7 @@ def _rig(bits: Bits) -> tuple[str, tuple[str, ...]]:
         offset_px=_one_of(bits, (0.0, 0.0, 5.0, -3.0)),
         mode=_one_of(bits, ("track", "track", "track-and-full-video", "full-video")),
         rows=_one_of(bits, (100, 100, 150, 1000)),
+        file_bytes=_one_of(bits, (256_000_000, 256_000_000, 600_000, 1)),
         beads=_one_of(bits, (1, 1, 1, 1, 1, 2, 7)),
         tracker=_one_of(bits, ("read_truth", "read_truth", "read_truth_slowly")),
     )
@@ -162,6 +163,7 @@ def _rig_text(
     offset_px: float,
     mode: str,
     rows: int,
+    file_bytes: int,
     beads: int,
     tracker: str,
 ) -> str:
@@ -182,6 +184,7 @@ mode = "{mode}"
 "video buffer n images" = {n_images}
 "video buffer n stacks" = {n_stacks}
 "tracks max datapoints" = {rows}
+"tracks file max bytes" = {file_bytes}
 """
 
 

@@ -129,12 +129,18 @@ def _of_tracks(
 
 
 def _recordings(tracks: list[_Tracks]) -> list[set[int]]:
-    """Return the numbers of the batches of each recording: each begins anew with 0."""
+    """Return the numbers of the batches of each recording, in which none comes twice.
+
+    A file is called by the time of its first batch, which need not be the recording's first one:
+    workers may come in out of order.
+    """
     recordings: list[set[int]] = []
+    session = None
     for file in tracks:
         new = set(file.sequences)
-        if not recordings or 0 in new or new & recordings[-1]:
+        if file.recording_id != session or new & recordings[-1]:
             recordings.append(set())
+        session = file.recording_id
         recordings[-1] |= new
     return recordings
 

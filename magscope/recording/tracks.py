@@ -7,9 +7,9 @@ import numpy as np
 from magscope.recording.appendfile import AppendFile, Dataset
 from magscope.recording.batch import TracksBatch
 from magscope.recording.names import date_timestamp_str_ns
+from magscope.settings import RULES
 
 SCHEMA_VERSION = 1
-MAX_BYTES = 256_000_000
 
 
 class TracksFile:
@@ -42,7 +42,7 @@ class TracksFile:
         recording_id: str,
         file_start_ns: int | None = None,
         include_roi_positions: bool = True,
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int = int(RULES["tracks file max bytes"].default),
     ) -> None:
         self._directory = Path(directory)
         self._started_ns = started_ns

@@ -2,7 +2,7 @@
 
 from sim.faults.base import STATES, Fault, LastingFault
 from sim.faults.clocks import ClockJump, CoarseClock, LateTimers
-from sim.faults.disks import DiskFull, DiskReadOnly, FsyncFails, SlowDisk, TornWrite
+from sim.faults.disks import DiskFull, DiskReadOnly, FileGone, FsyncFails, SlowDisk, TornWrite
 from sim.faults.errors import InjectedError
 from sim.faults.instruments import (
     CameraBlocks,
@@ -65,6 +65,7 @@ __all__ = [
     "Duplicate",
     "Fault",
     "FaultPlan",
+    "FileGone",
     "FsyncFails",
     "Hang",
     "InjectedError",

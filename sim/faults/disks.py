@@ -62,6 +62,17 @@ class FsyncFails(DiskFault):
 
 
 @dataclass(frozen=True)
+class FileGone(DiskFault):
+    """Somebody deletes the file that the process writes to next, where the system lets them."""
+
+    kind: ClassVar[str] = "file-gone"
+    default_site: ClassVar[str] = "file.write"
+
+    def __str__(self) -> str:
+        return f"a file that {self.process} writes is deleted {self.when}"
+
+
+@dataclass(frozen=True)
 class TornWrite(DiskFault):
     """The process dies between two operations on a file."""
 

@@ -31,6 +31,7 @@ KINDS: dict[str, type[Fault]] = {
         disks.DiskReadOnly,
         disks.SlowDisk,
         disks.FsyncFails,
+        disks.FileGone,
         disks.TornWrite,
         instruments.CameraDrop,
         instruments.CameraLate,

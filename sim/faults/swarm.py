@@ -32,7 +32,8 @@ GROUPS: tuple[dict[str, int], ...] = (
         "motor-stall": 1, "motor-overshoot": 1, "motor-limit": 1, "motor-lost-steps": 1,
         "motor-disconnect": 1, "motor-slow": 1, "motor-blocks": 1, "motor-stuck": 1,
     },
-    {"disk-full": 2, "disk-read-only": 1, "slow-disk": 1, "fsync-fails": 1, "torn-write": 3},
+    {"disk-full": 2, "disk-read-only": 1, "slow-disk": 1, "fsync-fails": 1, "file-gone": 1,
+     "torn-write": 3},
 )  # fmt: skip
 # What the pool has to get over again and again, each kind with how often it is drawn.
 STORM: dict[str, int] = {

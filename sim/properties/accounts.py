@@ -11,7 +11,7 @@ from sim.properties.base import WORK, FrameSeen, Property
 from sim.properties.board import Board
 from sim.properties.facts import CAMERA, VIDEO
 from sim.properties.frames import StackWatch
-from sim.properties.ring import Taken
+from sim.properties.ring import _WORD, Taken
 from sim.world.plan import ROUTER
 from sim.world.tampering import NEXT_FRAME
 from sim.world.trace import Step
@@ -24,7 +24,7 @@ FULL_S = 2.2  # until a full buffer is purged
 NEARLY_FULL = 0.9  # from here on it is, when the camera manager next has a look
 STUCK_S = 2.0
 NEXT_ROWS = 64  # that are looked at before they are overwritten
-_HEADER_BYTES = 128
+_HEADER_BYTES, _WRITTEN = 128, 64
 
 
 class Conservation(StackWatch):
@@ -274,10 +274,11 @@ class Bounds(Property):
             lost = min(lost, written - before)
             told = counts.get("overwritten", 0) - self._before.get(name, 0)
             self._before[name] = counts.get("overwritten", 0)
-            if read > written or told != lost:
+            if told != lost or (read != written and read != self._written(name)):
                 self.violate(
                     f"{step.process} reads {name} up to row {read} of {written} and counts {told} "
-                    f"rows as overwritten, where {lost} were. What is lost must be counted."
+                    f"rows as overwritten, where {lost} were. Who reads has all that was written, "
+                    "and what is lost must be counted."
                 )
         elif word == "written" and counts.get("claimed", 0) < written:
             self.violate(
@@ -287,6 +288,11 @@ class Bounds(Property):
             )
         if name == "TracksBuffer" and word in ("claimed", "written"):
             self._see_claim(step, word, counts)
+
+    def _written(self, name: str) -> int | None:
+        """Return how many rows there are: who died as it was about to say so has not said it."""
+        memory = self.world.block(name)
+        return None if memory is None else int(_WORD.unpack_from(memory, _WRITTEN)[0])
 
     def _see_claim(self, step: Step, word: str, counts: dict[str, int]) -> None:
         """See that no row is overwritten before that was said: none of those that come next."""
@@ -302,11 +308,7 @@ class Bounds(Property):
 
     def _checksum(self, counts: dict[str, int]) -> int | None:
         """Return a checksum of the rows that are the next to be overwritten."""
-        if self._tracks is None:
-            machine = self.world.machine
-            for (session, name), memory in machine.memory.items():
-                if name == "TracksBuffer" and machine.sessions.get(session) is self.world.router:
-                    self._tracks = memory
+        self._tracks = self._tracks or self.world.block("TracksBuffer")
         if self._tracks is None:
             return None
         rows, size = counts["rows"], 8 * counts["columns"]
@@ -367,4 +369,27 @@ class NoStuckLock(Property):
             )
 
 
-PROPERTIES: tuple[type[Property], ...] = (Conservation, Bounds, NoStuckLock)
+class NobodyWaitsWithALock(Property):
+    """B5: who waits for something to come has no lock in hand, which others may need for it.
+
+    To wait for another lock with one in hand, or to be held up by the disk, is another matter.
+    """
+
+    id = "B5"
+    title = "nobody waits with a lock in hand"
+    sites = frozenset({"wait"})
+
+    def step(self, step: Step) -> None:
+        """See whether who waits now has a lock."""
+        machine = self.world.machine
+        task = machine.kernel.current
+        for lock in machine.locks:
+            if lock.taker is task:
+                self.violate(
+                    f"{step.process} waits for something to come, and has {lock.name} in hand. "
+                    "Others need it meanwhile: a lock must be given back before one waits."
+                )
+                return
+
+
+PROPERTIES: tuple[type[Property], ...] = (Conservation, Bounds, NoStuckLock, NobodyWaitsWithALock)

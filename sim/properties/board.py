@@ -21,10 +21,7 @@ class Board:
 
     def look(self) -> None:
         """Take hold of the memory, which outlives its name so."""
-        machine = self._world.machine
-        for (session, name), memory in machine.memory.items():
-            if name == "board" and machine.sessions.get(session) is self._world.router:
-                self._memory = memory
+        self._memory = self._world.block("board") or self._memory
 
     @property
     def is_there(self) -> bool:

@@ -265,17 +265,12 @@ class NoTornFrame(StackWatch):
 
     def _ring_of_tracks(self) -> np.ndarray:
         if self._tracks is None:
-            found_memory = [
-                memory
-                for (session, name), memory in self.world.machine.memory.items()
-                if name == "TracksBuffer"
-                and self.world.machine.sessions.get(session) is self.world.router
-            ]
-            if not found_memory:
+            memory = self.world.block("TracksBuffer")
+            if memory is None:
                 return np.empty((0, 0))
-            rows, columns = np.frombuffer(found_memory[0], np.int64, 2)
-            self._rows_counted = np.frombuffer(found_memory[0], np.int64, 1, _WRITTEN_AT)
-            found = np.frombuffer(found_memory[0], np.float64, rows * columns, 128)
+            rows, columns = np.frombuffer(memory, np.int64, 2)
+            self._rows_counted = np.frombuffer(memory, np.int64, 1, _WRITTEN_AT)
+            found = np.frombuffer(memory, np.float64, rows * columns, 128)
             self._tracks = found.reshape(rows, columns)
         return self._tracks
 

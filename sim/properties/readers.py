@@ -15,8 +15,6 @@ from sim.world.plan import ROUTER
 from sim.world.trace import Step
 
 if TYPE_CHECKING:
-    import mmap
-
     from sim.world.world import World
 
 _HEADER_BYTES, _HEADER_WORDS = 128, 16
@@ -102,7 +100,7 @@ class RowsAsWritten(Property):
 
     def _look(self, name: str) -> _Look | None:
         """Return what a reader should find now; None if the buffer is not there."""
-        memory = self._memory(name)
+        memory = self.world.block(name)
         if memory is None:
             return None
         words = np.frombuffer(memory, np.int64, _HEADER_WORDS).tolist()
@@ -125,13 +123,6 @@ class RowsAsWritten(Property):
             found(words[_READ]),
             found(written - _NEWEST),
         )
-
-    def _memory(self, name: str) -> "mmap.mmap | None":
-        machine = self.world.machine
-        for (session, each), memory in machine.memory.items():
-            if each == name and machine.sessions.get(session) is self.world.router:
-                return memory
-        return None
 
 
 class EachLook(PoolWatch):

@@ -16,7 +16,7 @@ from sim.faults import (
     MemoryMissing,
 )
 from sim.faults.base import EVERYBODY
-from sim.faults.disks import DiskFault, TornWrite
+from sim.faults.disks import DiskFault, FileGone, TornWrite
 from sim.properties.base import MESSAGES, NEWS, WORK, FrameSeen, Head, Property
 from sim.properties.board import Board
 from sim.properties.facts import RECORDER, VIDEO, WORKER
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 RESUMED_S = 0.5
 _IS_RECORDING, _ROWS_SAVED = 1, 2
+_NOTICED_AFTER = 2  # appends: a table looks for its file after it has asked for room
 
 
 class OnDisk(RouterWatch):
@@ -166,6 +167,8 @@ class OnDisk(RouterWatch):
             name, _, what = problem.partition(": ")
             if what.endswith("was left half written") and self._has_trouble():
                 continue
+            if "were reported as saved" in what and self._has_lost_a_file():
+                continue
             if what.endswith("twice") and self._comes_twice():
                 continue
             if what.endswith("count") and self._could_not_be_mended(what):
@@ -202,6 +205,9 @@ class OnDisk(RouterWatch):
         """Whether the camera has delivered a frame twice, or a pipe a message."""
         twice = (CameraDuplicate, Duplicate)
         return any(isinstance(f, twice) for f in self.world.injector.struck)
+
+    def _has_lost_a_file(self) -> bool:
+        return any(isinstance(f, FileGone) for f in self.world.injector.struck)
 
     def _has_trouble(self) -> bool:
         """Whether a fault has struck the recording itself, or who looks after it at the end."""
@@ -296,6 +302,36 @@ class DiskStopsRecordingOnly(Property):
         self._on_ns = None
 
 
+class GoneFilesAreMissed(Property):
+    """F2: who writes a file that somebody deletes says so at the next append, and stops.
+
+    What is written to a file without a name is nowhere, though the system takes it.
+    """
+
+    id = "F2"
+    title = "nobody writes on to a file that has been deleted"
+    sites = frozenset({"file.gone", "file.rename", "file.space"})
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._appended: dict[tuple[str, str], int] = {}
+
+    def step(self, step: Step) -> None:
+        """See a file go, another one of its name come, and how often room was asked for since."""
+        which = step.process, step.object
+        if step.site == "file.gone":
+            self._appended[which] = 0
+        elif step.site == "file.rename":
+            self._appended.pop(which, None)
+        elif which in self._appended:
+            self._appended[which] += 1
+            if self._appended[which] == _NOTICED_AFTER:
+                self.violate(
+                    f"{step.process} writes on to {step.object}, which has been deleted. What it "
+                    "writes there is lost, and shown as saved: it must look for the file each time."
+                )
+
+
 class TelemetryInPlace(Property):
     """F3: each row of a motor's telemetry is in one file, in order: that of its own recording."""
 
@@ -386,4 +422,6 @@ def _times_ns(path: Path) -> list[int]:
     return [int(first) for line in lines if (first := line.partition(",")[0]).isdigit()]
 
 
-PROPERTIES: tuple[type[Property], ...] = (OnDisk, DiskStopsRecordingOnly, TelemetryInPlace)
+PROPERTIES: tuple[type[Property], ...] = (
+    OnDisk, DiskStopsRecordingOnly, GoneFilesAreMissed, TelemetryInPlace,
+)  # fmt: skip

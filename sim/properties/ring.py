@@ -55,12 +55,10 @@ class Ring:
     @classmethod
     def of(cls, world: "World") -> "Ring | None":
         """Return the ring of a world's session, once there is one."""
-        for (session, name), memory in world.machine.memory.items():
-            owner = world.machine.sessions.get(session)
-            if name == "VideoBuffer" and owner is world.router:
-                driver = world.rig.camera.driver
-                return cls(memory, tells_truth=driver.endswith(":TruthCamera"))
-        return None
+        memory = world.block("VideoBuffer")
+        if memory is None:
+            return None
+        return cls(memory, tells_truth=world.rig.camera.driver.endswith(":TruthCamera"))
 
     @property
     def written(self) -> int:

@@ -1,5 +1,6 @@
 """What faults that have struck do to processes, until they are over."""
 
+import contextlib
 import errno
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,11 +10,13 @@ from hal.clock import NS_PER_S
 from sim.faults import clocks, disks, messages, processes
 from sim.faults.base import Fault
 from sim.faults.errors import os_error
+from sim.world.content import without_paths
 from sim.world.machine import Machine
 from sim.world.process import VirtualProcess
 from sim.world.tampering import Tampering
 
 _WRITES = frozenset({"open", "space", "write", "patch", "flush", "fsync", "truncate", "rename"})
+_GROWS = frozenset({"space", "write", "patch", "flush", "fsync"})
 
 
 @dataclass(eq=False)
@@ -162,5 +165,15 @@ class Effects:
             elif isinstance(fault, disks.FsyncFails) and operation == "fsync":
                 self._end(effect)
                 raise os_error(errno.EIO, path.name)
+            elif isinstance(fault, disks.FileGone) and operation in _GROWS and path.is_file():
+                self._end(effect)
+                self._delete(process, path)
         if late_ns:
             self._machine.kernel.sleep(late_ns)
+
+    def _delete(self, process: VirtualProcess, path: Path) -> None:
+        """Delete a file that a process is about to write to; not every system lets one do that."""
+        with contextlib.suppress(PermissionError):
+            path.unlink()
+            kernel = self._machine.kernel
+            kernel.trace.add(kernel.now_ns, process.name, "file.gone", without_paths(path.name), "")

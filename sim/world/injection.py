@@ -178,7 +178,7 @@ class Injector:
             if everybody:
                 self._machine.hooks.begun = self._begun
             self._effects.begin(fault, None if everybody else process, fault.for_s)
-        elif isinstance(fault, disks.FsyncFails):
+        elif isinstance(fault, (disks.FsyncFails, disks.FileGone)):
             self._effects.wait_for_use(fault, process)
         else:
             self._effects.take_down(fault, process)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from magscope.runtime.base import Event, Lock, SharedMemory, Value, Words
-from sim.world.kernel import Waitable
+from sim.world.kernel import Task, Waitable
 
 if TYPE_CHECKING:
     from sim.world.machine import Machine
@@ -13,13 +13,19 @@ if TYPE_CHECKING:
 
 
 class VirtualLock(Waitable, Lock):
-    """A lock that its holder may take again, and that is given back when its holder dies."""
+    """A lock that its holder may take again, and that is given back when its holder dies.
+
+    Attributes:
+        holder: The process that has it.
+        taker: The thread of that process that took it.
+    """
 
     def __init__(self, machine: "Machine", name: str) -> None:
         super().__init__()
         self._machine = machine
         self.name = name
         self.holder: int | None = None
+        self.taker: Task | None = None
         self._depth = 0
 
     def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
@@ -33,7 +39,7 @@ class VirtualLock(Waitable, Lock):
         limit_s = None if block and timeout is None else max(timeout or 0.0, 0.0)
         if not machine.kernel.wait_until(lambda: self.holder is None, (self,), limit_s):
             return False
-        self.holder, self._depth = pid, 1
+        self.holder, self.taker, self._depth = pid, machine.kernel.current, 1
         if machine.hooks.held is not None:
             machine.hooks.held()
         return True
@@ -50,7 +56,7 @@ class VirtualLock(Waitable, Lock):
 
     def free(self) -> None:
         """The lock is nobody's: it was given back, or its holder has died."""
-        self.holder, self._depth = None, 0
+        self.holder, self.taker, self._depth = None, None, 0
         self._machine.kernel.notify(self)
 
 

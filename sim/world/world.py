@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import lru_cache
+from mmap import mmap
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -188,6 +189,13 @@ class World:
             names = ", ".join(p.name for p in self.machine.processes.values())
             raise KeyError(f"no process {name!r}; there are {names}")
         return found[-1]
+
+    def block(self, name: str) -> mmap | None:
+        """Return the session's shared memory of a name, as it lies there; None if there is none."""
+        for (session, each), memory in self.machine.memory.items():
+            if each == name and self.machine.sessions.get(session) is self.router:
+                return memory
+        return None
 
     def stop(self) -> None:
         """Press Ctrl-C."""

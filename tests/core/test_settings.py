@@ -7,6 +7,7 @@ DEFAULTS = {
     "video buffer n stacks": 5, "video buffer n images": 40, "tracks max datapoints": 1000000,
     "xy-lock default interval": 10, "xy-lock default max": 10,
     "z-lock default interval": 10, "z-lock default max": 1000,
+    "tracks file max bytes": 256_000_000,
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from sim.faults import (
     DiskReadOnly,
     Drop,
     Duplicate,
+    FileGone,
     FsyncFails,
     LateTimers,
     Oversize,
@@ -232,6 +233,13 @@ def test_an_fsync_fails_once_and_is_reported(rig, out):
     assert "RecordingError: can not write" in words, "nothing is begun that could not be recorded"
     assert "Input/output error" in words
     assert run(rig, FsyncFails(ROUTER, hit=2), for_s=0.3, record=out).account.processed >= 20
+
+
+def test_f2_a_file_that_somebody_deletes_is_missed_and_the_recording_stops(rig, out):
+    outcome = run(rig, FileGone(RECORDER, site="file.flush", hit=3), record=out)
+    assert set(ended(outcome).values()) == {"clean"}
+    assert any("was moved or deleted while it was written" in e for e in outcome.report.errors)
+    assert not list(out.glob("Tracking Data*"))
 
 
 def test_f1_a_process_dies_between_two_operations_on_a_file(rig, out):

@@ -42,6 +42,7 @@ from sim.faults import (
     CameraDrop,
     Crash,
     DiskFull,
+    FileGone,
     Hang,
     MotorBlocks,
     MotorDisconnect,
@@ -511,6 +512,31 @@ def test_b4_more_released_than_there_is(broken):
     assert "leaves -1 unread frames" in only("Bounds")[0]
 
 
+def test_b4_rows_that_come_once_more(broken):
+    def make(_):
+        def forgetful(self):
+            with self._lock:
+                rows = self._range(self._get(self._READ), self.written)
+                self._put(self._READ, max(self._get(self._READ), self.written - 1))
+            return rows
+
+        return forgetful
+
+    broken(MatrixBuffer, "read", make)
+    assert "Who reads has all that was written" in only("Bounds", motors=FOCUS, records=True)[0]
+
+
+def test_b5_who_waits_with_a_lock_in_hand(broken):
+    def make(claim):
+        def greedy(self, owner, is_there):
+            return self.get_lock().acquire() and claim(self, owner, is_there)
+
+        return greedy
+
+    broken(PoolFlag, "claim", make)
+    assert "waits for something to come, and has lock-" in only("NobodyWaitsWithALock")[0]
+
+
 def test_b5_a_lock_that_dies_with_its_holder(broken):
     def make(free):
         def kept(self):
@@ -549,6 +575,14 @@ def test_f1_a_file_that_nobody_can_read_when_its_writer_was_killed(broken):
     said = only("OnDisk", records=True, faults=[Crash("RecordingManager", at_s=0.3)])
     assert "can not be read" in said[0]
     assert "before anybody has repaired it" in said[0]
+
+
+@pytest.mark.parametrize("hit", [1, 3])
+def test_f2_a_deleted_file_that_is_written_on(broken, hit):
+    broken(AppendFile, "_check_is_there", lambda _: lambda self: None)
+    gone = [FileGone("RecordingManager", site="file.flush", hit=hit)]
+    said = only("GoneFilesAreMissed", records=True, faults=gone, for_s=0.8)
+    assert "writes on to Tracking Data" in said[0]
 
 
 def test_f3_a_batch_that_comes_late_and_is_saved_with_the_next_recording(broken):

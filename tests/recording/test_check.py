@@ -98,6 +98,17 @@ def test_f3_a_batch_that_is_missing_must_have_been_reported(recording, batches):
     assert problems_of_recording(recording, 7 * ROWS, batches_lost=1) == []
 
 
+def test_the_first_batch_of_a_recording_may_be_in_its_second_file(tmp_path, batches):
+    since = batches.START_NS - 10**9
+    with TracksFile(
+        tmp_path, started_ns=since, recording_id="abc", file_start_ns=since, max_bytes=1
+    ) as tracks:
+        for sequence in (1, 0, 3, 2):
+            tracks.append(batches.make_batch(sequence))
+    assert len(tracks.paths) == 4
+    assert problems_of_recording(tmp_path, 4 * ROWS) == []
+
+
 def test_f3_a_batch_that_is_there_twice_is_told(recording, batches):
     with TracksFile(recording, started_ns=batches.START_NS + 10**9, recording_id="abc") as tracks:
         for sequence in (4, 4):

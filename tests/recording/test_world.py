@@ -3,16 +3,13 @@
 `step_world.py` beside this tries every single operation.
 """
 
-from functools import partial
 from pathlib import Path
 
 import h5py
 import pytest
 
-from magscope import recorder
 from magscope.recording import names
 from magscope.recording.manifest import read_manifest
-from magscope.recording.tracks import TracksFile
 
 
 def one_of_each_kind(operations):
@@ -50,7 +47,7 @@ def test_every_operation_on_a_file_is_a_step_whose_text_is_the_same_everywhere(
 def test_f3_the_manifest_has_the_rows_of_each_file_of_a_recording_that_takes_several(
     world_recording, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(recorder, "TracksFile", partial(TracksFile, max_bytes=1))
+    monkeypatch.setitem(world_recording.RIG.settings, "tracks file max bytes", 1)
     outcome = world_recording.world(tmp_path).finish()
     assert outcome.violations == ()
     stated = {f.name: f.rows for f in read_manifest(tmp_path).files if f.kind == "tracks"}
