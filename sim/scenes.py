@@ -230,6 +230,36 @@ def _waits_for_a_motor(bits: Chance, stage: Stage) -> Scene:
     return Scene((Action(at_s, "Probe-1", "send", "focus", call, ("focus", *values)),), (), script)
 
 
+def _sent_on(bits: Chance, stage: Stage) -> Scene:
+    """A motor is sent on, to a place or by a distance, before it is where it was sent before."""
+    if not stage.motors:
+        return _with_script(bits, stage)
+    motor = _one_of(bits, stage.motors)
+    at_s = _below_s(bits, stage.for_s / 2)
+    actions = []
+    for n in range(2 + bits.below(4)):
+        call, *values = _one_of(bits, _SENDS)
+        actions.append(Action(at_s, f"Probe-{1 + n % 2}", "send", motor, call, (motor, *values)))
+        at_s = round(at_s + _one_of(bits, (0.0, 0.02, 0.1, 0.4)), 3)
+    return Scene(tuple(actions))
+
+
+def _paused_again(bits: Chance, stage: Stage) -> Scene:
+    """A script is paused more than once, in a sleep, or while it waits for somebody's answer."""
+    sleep = f"'sleep', {_one_of(bits, (0.3, 0.6))}"
+    waits = ["'note', 'a step', wait=True", "'do_xy_lock', wait=True"]
+    if "focus" in stage.motors:
+        waits += ["'move_motor', 'focus', 9000.0, wait=True"] * 2
+    lines = [_one_of(bits, (sleep, *waits)) for _ in range(2 + bits.below(3))]
+    actions = []
+    at_s = round(0.05 + _below_s(bits, 0.4), 3)
+    for n in range(2 + 2 * bits.below(3)):
+        meth = ("pause_script", "resume_script")[n % 2]
+        actions.append(Action(at_s, "Probe-1", "send", "ScriptManager", meth))
+        at_s = round(at_s + _one_of(bits, (0.01, 0.05, 0.15)), 3)
+    return Scene(tuple(actions), script=_script([sleep, *lines]))
+
+
 def _gone_at_the_end(bits: Chance, stage: Stage) -> Scene:
     """A device goes away just as the session ends, and can not be stopped any more."""
     gone = MotorDisconnect if stage.motors and bits.below(4) else CameraDisconnect
@@ -376,7 +406,7 @@ _SCENES: tuple[Callable[[Chance, Stage], Scene], ...] = (
     _slow_start, _slow_start, _late_to_quit, _breaks_at_the_end, _waits_for_the_dead,
     _waits_for_the_dead, _last_words, _moving_at_the_end, _garbled_orders, _switched_meanwhile,
     _many_ask, _with_script, _orphans, _goes_away, _goes_away, _driver_does_not_return,
-    _driver_does_not_return, _waits_for_a_motor, _gone_at_the_end,
+    _driver_does_not_return, _waits_for_a_motor, _gone_at_the_end, _sent_on, _paused_again,
 )  # fmt: skip
 _RECORDED: tuple[Callable[[Chance, Stage], Scene], ...] = (
     _switched_meanwhile, _switched_meanwhile, _killed_while_it_writes, _killed_while_it_writes,
@@ -387,6 +417,10 @@ _SWITCHES: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("set_acquisition_on", (False, True)),
     ("set_acquisition_mode", ("track", "full-video", "track-and-crop-video")),
 )
+_SENDS: tuple[tuple[Any, ...], ...] = (
+    ("move_motor", 20_000.0), ("move_motor", 500.0), ("move_motor_by", 4_000.0),
+    ("move_motor_by", -300.0), ("move_motor_by", 300.0),
+)  # fmt: skip
 _OTHER_MOVES: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("stop_motor", ()), ("move_motor", (5_000.0,)), ("move_motor_by", (-300.0,)),
 )  # fmt: skip

@@ -313,7 +313,12 @@ class DevicesSafe(Property):
         return said and who not in self._ends and who not in self.facts.terminated
 
     def _may_leave_open(self, who: str) -> bool:
-        """Whether an exception may have come out of closing: a device that has gone is closed."""
+        """Whether an exception may have come out of closing: a device that has gone is closed.
+
+        Nor can who is told to terminate close what its driver has not come back from.
+        """
+        if who in self.facts.terminated and self.facts.blocked_ns(who) >= self.facts.now_ns:
+            return True
         its = [f for f in self.world.injector.struck if f.process == who]
         only_gone = all(isinstance(f, DeviceFault) for f in its if f.kind in KINDS_THAT_RAISE)
         return not only_gone and self._is_excused(who)

@@ -342,16 +342,15 @@ class TelemetryInPlace(Property):
 
     def __init__(self, world: "World") -> None:
         super().__init__(world)
-        self._switched_ns = self._before_ns = 0
+        self._switched_ns = [0]  # when each recording began
         self._began_ns: dict[str, int] = {}
         self._newest: dict[str, int] = {}
 
     def step(self, step: Step) -> None:
         """See the recording manager obey that the recording is switched."""
-        if step.process != RECORDER or step.t_ns == self._switched_ns:
-            return
-        if called(step.detail)[0].startswith("set_acquisition_dir"):
-            self._switched_ns, self._before_ns = step.t_ns, self._switched_ns
+        is_switch = called(step.detail)[0].startswith("set_acquisition_dir")
+        if step.process == RECORDER and is_switch:
+            self._switched_ns.append(step.t_ns)
 
     def frame(self, frame: FrameSeen) -> None:
         """See the recording manager tell of a new file."""
@@ -366,11 +365,11 @@ class TelemetryInPlace(Property):
         What has gathered goes to the recording before, as it is switched: to a new file, if that
         one has none of this motor yet.
         """
-        motor = _motor(name)
-        has_one = self._newest.get(motor) == self._before_ns
-        is_late = now_ns == self._switched_ns and not has_one
-        began_ns = self._before_ns if is_late else self._switched_ns
-        self._newest[motor] = self._began_ns[name] = began_ns
+        motor, present = _motor(name), len(self._switched_ns) - 1
+        has_one = self._newest.get(motor) == present - 1
+        is_late = present > 0 and now_ns == self._switched_ns[-1] and not has_one
+        self._newest[motor] = present - is_late
+        self._began_ns[name] = self._switched_ns[present - is_late]
 
     def at_end(self) -> None:
         """Read the telemetry of each motor."""

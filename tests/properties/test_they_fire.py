@@ -550,6 +550,25 @@ def test_b5_a_lock_that_dies_with_its_holder(broken):
     assert "B5" in {line[:2] for line in only("NoStuckLock", faults=faults)}
 
 
+def test_c3_a_distance_that_counts_from_where_the_motor_is(broken):
+    def make(_):
+        def short(self, motor, distance):
+            return self._start(self._motor.read_position() + distance)
+
+        return short
+
+    broken(MotorManager, "move_motor_by", make)
+    moves = (("move_motor", 20_000.0), ("move_motor_by", 300.0))
+    actions = [
+        Action(0.1 + 0.02 * n, "Probe-1", "send", "focus", call, ("focus", value))
+        for n, (call, value) in enumerate(moves)
+    ]
+    assert (
+        "focus has been told to go to 20300"
+        in only("GoesWhereTold", motors=FOCUS, actions=actions)[0]
+    )
+
+
 def test_f1_a_file_that_can_not_be_read(broken):
     def make(shutdown):
         def rough(self):
