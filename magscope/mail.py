@@ -8,6 +8,8 @@ from magscope.protocol import Frame, Kind, MessageError, pack, pack_message, unp
 from magscope.runtime import Endpoint, Helper, current
 from magscope.utils import Message
 
+REFUSED = "refused: more were sent at once than wait in line"
+
 
 class Mail:
     """A manager's end of the pipe to the router; its helper may post, too.
@@ -61,8 +63,8 @@ class Mail:
             except ValueError as error:
                 self.log("warning", f"message refused: {error}")
                 return False
-        current().note("warning", "message refused: the router is gone or takes no more")
-        return False
+            current().note("warning", "message refused: the router is gone or takes no more")
+            return False
 
     def log(self, level: str, text: str) -> None:
         """Tell the router something for its log."""
@@ -78,7 +80,7 @@ class Mail:
             if self._refused and not self.channel.is_broken:
                 refused, self._refused = self._refused, Counter()
                 counts = " and ".join(f"{count} {what}" for what, count in sorted(refused.items()))
-                self.log("warning", f"{counts} refused: more were sent at once than wait in line")
+                self.log("warning", f"{counts} {REFUSED}")
         return ()
 
     def _see_whether_it_is_broken(self) -> None:

@@ -249,15 +249,18 @@ def _paused_again(bits: Chance, stage: Stage) -> Scene:
     sleep = f"'sleep', {_one_of(bits, (0.3, 0.6))}"
     waits = ["'note', 'a step', wait=True", "'do_xy_lock', wait=True"]
     if "focus" in stage.motors:
-        waits += ["'move_motor', 'focus', 9000.0, wait=True"] * 2
-    lines = [_one_of(bits, (sleep, *waits)) for _ in range(2 + bits.below(3))]
+        waits += [
+            "'move_motor', 'focus', 9000.0, wait=True",
+            "'move_motor', 'focus', 0.0, wait=True",
+        ]
+    lines = [_one_of(bits, (sleep, *waits)) for _ in range(3 + bits.below(3))]
     actions = []
     at_s = round(0.05 + _below_s(bits, 0.4), 3)
     for n in range(2 + 2 * bits.below(3)):
         meth = ("pause_script", "resume_script")[n % 2]
         actions.append(Action(at_s, "Probe-1", "send", "ScriptManager", meth))
         at_s = round(at_s + _one_of(bits, (0.01, 0.05, 0.15)), 3)
-    return Scene(tuple(actions), script=_script([sleep, *lines]))
+    return Scene(tuple(actions), script=_script(lines))
 
 
 def _gone_at_the_end(bits: Chance, stage: Stage) -> Scene:
@@ -334,6 +337,17 @@ def _switched_meanwhile(bits: Chance, stage: Stage) -> Scene:
     return Scene(tuple(actions), (slow,) if bits.below(4) else ())
 
 
+def _back_with_a_frame(bits: Chance, stage: Stage) -> Scene:
+    """The pool or a worker is away while the buffer fills, and is back just as a frame comes."""
+    faults = []
+    for _ in range(1 + bits.below(3)):
+        who = _one_of(bits, (POOL, POOL, *stage.workers))
+        hit = 1 + bits.below(40 if who == POOL else 6)
+        for_s = _one_of(bits, (0.05, 0.1, 0.15, 0.2, 0.3, 0.5))  # of frame periods, whole numbers
+        faults.append(Hang(who, site="wait", hit=hit, for_s=for_s))
+    return Scene((), tuple(dict.fromkeys(faults)))
+
+
 def _many_ask(bits: Chance, stage: Stage) -> Scene:
     """The end is asked for more than once, and somebody does not listen."""
     at_s = _below_s(bits, stage.for_s)
@@ -407,6 +421,7 @@ _SCENES: tuple[Callable[[Chance, Stage], Scene], ...] = (
     _waits_for_the_dead, _last_words, _moving_at_the_end, _garbled_orders, _switched_meanwhile,
     _many_ask, _with_script, _orphans, _goes_away, _goes_away, _driver_does_not_return,
     _driver_does_not_return, _waits_for_a_motor, _gone_at_the_end, _sent_on, _paused_again,
+    _back_with_a_frame,
 )  # fmt: skip
 _RECORDED: tuple[Callable[[Chance, Stage], Scene], ...] = (
     _switched_meanwhile, _switched_meanwhile, _killed_while_it_writes, _killed_while_it_writes,

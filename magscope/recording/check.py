@@ -34,10 +34,13 @@ def problems_of_recording(
     problems: list[str] = []
     tracks = []
     outcome = RUNNING
+    stated: dict[str, int | None] = {}
     for path in sorted(directory.iterdir()):
         try:
             if path.name == FILE_NAME:
-                outcome = json.loads(path.read_bytes())["outcome"]
+                manifest = json.loads(path.read_bytes())
+                outcome = manifest["outcome"]
+                stated = {file["name"]: file["rows"] for file in manifest["files"]}
             elif path.name.startswith("Tracking Data") and path.suffix == ".h5":
                 tracks.append(_Tracks(path))
             elif not is_partial(path):
@@ -50,6 +53,11 @@ def problems_of_recording(
             f"F1: {path.name} was left half written"
             for path in sorted(directory.iterdir())
             if is_partial(path)
+        ]
+        problems += [
+            f"F3: {FILE_NAME} states {stated[file.name]} rows of {file.name}, which has {file.rows}"
+            for file in tracks
+            if stated.get(file.name) not in (None, file.rows)
         ]
     return problems + list(_of_tracks(tracks, rows_reported, batches_lost, outcome))
 

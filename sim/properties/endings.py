@@ -182,6 +182,9 @@ class TruthfulReport(Property):
         elif told.outcome in ("terminated", "killed"):
             if told.outcome not in forced:
                 self._say(name, f"was not {told.outcome} by anybody, as the report has it")
+        elif code in (-SIGTERM, 128 + SIGTERM) and "terminated" in forced:
+            if name not in self.facts.raising:
+                self._say(name, f"left when it was told to, and the report has {told.outcome}")
         elif code == 0 and is_manager and name not in self.facts.raising:
             self._say(name, f"ended with exit code 0, and the report calls it {told.outcome}")
         words = name in self._failed and is_manager and told.outcome == "crashed"

@@ -1,12 +1,14 @@
 """R1, R2 and R4: what the router does with the messages that it takes in."""
 # ruff: noqa: ARG002 - a hook takes all that is told
 
+import re
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
 from hal.clock import NS_PER_S
 from magscope.aside import DROPPED
+from magscope.mail import REFUSED
 from sim.properties.base import MESSAGES, NEWS, WORK, FrameSeen, Head, Property
 from sim.properties.facts import WORKER
 from sim.properties.traffic import EVERYBODY, RouterWatch, Undelivered, called
@@ -54,6 +56,7 @@ class NothingLost(RouterWatch):
         self._left_out: dict[str, int] = {}
         self._refused: dict[str, int] = {}
         self._refused_since: dict[str, int] = {}
+        self._untold: dict[str, int] = {}  # of those, for which there was no room
         self._links: dict[str, deque[int]] = {}
         self._due: dict[str, deque[Due]] = {}
         self._handed: dict[str, set[tuple[str, int, int]]] = {}
@@ -161,7 +164,11 @@ class NothingLost(RouterWatch):
                 queue = self._arrived.setdefault(step.process, deque())
                 for _ in range(min(int(step.detail.partition(" ")[0]), len(queue))):
                     queue.popleft()
+            if step.detail.endswith(REFUSED):
+                self._told_of_refusals(step)
             if step.detail.startswith("message refused"):
+                if step.detail.startswith("message refused: the router"):
+                    self._untold[step.process] = self._untold.get(step.process, 0) + 1
                 self._refused[step.process] = self._refused.get(step.process, 0) + 1
                 if not self._waiting_with(step.process):
                     since = self._refused_since.get(step.process, 0)
@@ -173,6 +180,16 @@ class NothingLost(RouterWatch):
         elif step.process == ROUTER:
             self._reports += 1
             self._reported(Undelivered.of(step.detail))
+
+    def _told_of_refusals(self, step: Step) -> None:
+        """See that of each message that there was no room for it is told once."""
+        told = sum(int(n) for n in re.findall(r"(\d+) messages", step.detail))
+        left = self._untold.pop(step.process, 0)
+        if told != left and step.process not in self.facts.raising:
+            self.violate(
+                f"{step.process} says that {told} messages were refused, where {left} had been "
+                "since it last said so. Who reads the log must know how many are missing."
+            )
 
     def _reported(self, lost: Undelivered) -> None:
         if lost.sender == ROUTER or not self.router_is_sound:
@@ -337,7 +354,9 @@ class LastWordsAreHeard(Property):
             return
         count = self._unheard.pop(who)
         touched = {facts.manager_of(end) for end in facts.tampered_ns}
-        if facts.reads_slowly(ROUTER, step.t_ns):
+        # An error of the system in the middle of a write breaks the pipe with what waits in it.
+        is_cut_off = facts.is_full(who) and who in facts.raising
+        if facts.reads_slowly(ROUTER, step.t_ns) or is_cut_off:
             return
         if (
             step.process == ROUTER

@@ -43,7 +43,7 @@ class StepsInOrder(RouterWatch):
         self._sent_ns = 0
         self._gone_ns: int | None = None  # when the motor that is waited for went away
         self._is_answered_late = False  # while the script was paused: its next sleep is to come
-        self._runs = False
+        self._runs = self._has_finished = False
         self._problems: dict[int, bool] = {}
         self._is_over = not self._steps
 
@@ -63,6 +63,7 @@ class StepsInOrder(RouterWatch):
             self._sleep()
         elif step.site == "note.info":
             is_early = not self._has_no_step_left or step.t_ns < self._due_ns
+            self._has_finished = self._has_finished or step.detail == "script finished"
             if step.detail == "script finished" and is_early and not self._is_disturbed():
                 self._say("said that its script had finished, with steps left or waited for")
         elif step.site == "note.warning":
@@ -82,7 +83,7 @@ class StepsInOrder(RouterWatch):
             if t_ns < self._due_ns + int(LATE_S * NS_PER_S):
                 self._is_over = True  # it may have seen that its script has ended, or not yet
             if meth == "start_script":
-                self._next, self._due_ns = 0, t_ns
+                self._next, self._due_ns, self._has_finished = 0, t_ns, False
                 self._sleep()
         elif meth == "pause_script" and is_running:
             self._paused_ns = t_ns
@@ -146,13 +147,15 @@ class StepsInOrder(RouterWatch):
         if self._runs and self._waits_for:
             self._is_unanswered()
         is_due = self._runs and self._paused_ns is None and not self._waits_for
-        if not is_due or self._next >= len(self._steps):
-            return
         late_s = (self.facts.now_ns - self._due_ns) / NS_PER_S
-        if late_s > LATE_S and not self._is_disturbed():
+        if not is_due or late_s <= LATE_S or self._is_disturbed():
+            return
+        if self._next < len(self._steps):
             self._say(
                 f"had not carried out {self._steps[self._next]} {late_s:.2f} s after its time"
             )
+        elif not self._has_finished:
+            self._say(f"had not said that its script had finished {late_s:.2f} s after its time")
 
     def _is_unanswered(self) -> None:
         """See whether the step that is waited for is answered: by whom it was refused, too."""

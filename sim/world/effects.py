@@ -56,6 +56,7 @@ class Effects:
         self._over = over
         self._all: list[Effect] = []
         self._active: dict[Effect, None] = {}
+        self._deleted: set[Path] = set()
 
     @property
     def ends_ns(self) -> int | None:
@@ -151,6 +152,8 @@ class Effects:
             InjectedOSError: The operation fails.
         """
         late_ns = 0
+        if operation == "space" and path in self._deleted and not path.exists():
+            self._tell(process, "file.missing", path)
         for effect in list(self._active):
             fault = effect.fault
             if effect.process is not process or not isinstance(fault, disks.DiskFault):
@@ -175,5 +178,9 @@ class Effects:
         """Delete a file that a process is about to write to; not every system lets one do that."""
         with contextlib.suppress(PermissionError):
             path.unlink()
-            kernel = self._machine.kernel
-            kernel.trace.add(kernel.now_ns, process.name, "file.gone", without_paths(path.name), "")
+            self._deleted.add(path)
+            self._tell(process, "file.gone", path)
+
+    def _tell(self, process: VirtualProcess, site: str, path: Path) -> None:
+        kernel = self._machine.kernel
+        kernel.trace.add(kernel.now_ns, process.name, site, without_paths(path.name), "")

@@ -20,6 +20,7 @@ from magscope.feeds import HalFeed
 from magscope.flag import PoolFlag
 from magscope.ledger import Ledger
 from magscope.link import Link
+from magscope.mail import Mail
 from magscope.motors import MotorManager
 from magscope.processes import ManagerProcessBase
 from magscope.protocol import Kind
@@ -101,6 +102,21 @@ def test_r1_a_message_that_the_router_forgets(broken):
 
     broken(Router, "forward", make)
     assert "Message 3 of Probe-" in only("NothingLost", actions=PINGS)[0]
+
+
+def test_r1_refusals_that_are_told_once_more(broken):
+    def make(unsent):
+        def again(self):
+            before = self._refused.copy()
+            waits = unsent(self)
+            self._refused = before
+            return waits
+
+        return again
+
+    broken(Mail, "unsent", make)
+    flood = [Action(0.1, "Probe-1", "flood", "Probe-2", "hear", (11_000, "x" * 10_000))]
+    assert "were refused, where 0 had been" in only("NothingLost", actions=flood)[0]
 
 
 def test_r1_a_message_that_the_router_doubles(broken):

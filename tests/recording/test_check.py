@@ -1,11 +1,19 @@
 """The check of a recording fires for each thing that can be wrong with it."""
 
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
 
 from magscope.recording.check import problems_of_recording
-from magscope.recording.manifest import Manifest, mark_ended, write_manifest
+from magscope.recording.manifest import (
+    FileRecord,
+    Manifest,
+    mark_ended,
+    read_manifest,
+    write_manifest,
+)
 from magscope.recording.tables import AnnotationFile, TelemetryFile
 from magscope.recording.tracks import TracksFile
 from magscope.recording.video import write_video
@@ -96,6 +104,14 @@ def test_f3_a_batch_that_is_missing_must_have_been_reported(recording, batches):
     (problem,) = problems_of_recording(recording, 7 * ROWS)
     assert problem == "F3: 1 batches are missing in the middle, and 0 were reported"
     assert problems_of_recording(recording, 7 * ROWS, batches_lost=1) == []
+
+
+def test_f3_a_manifest_that_states_other_rows_than_there_are_is_told(recording):
+    path = only(recording, "Tracking*.h5")
+    files = (FileRecord("tracks", path.name, 4 * ROWS),)
+    write_manifest(recording, replace(read_manifest(recording), files=files))
+    (problem,) = problems_of_recording(recording, 5 * ROWS)
+    assert problem == f"F3: manifest.json states 160 rows of {path.name}, which has 200"
 
 
 def test_the_first_batch_of_a_recording_may_be_in_its_second_file(tmp_path, batches):
