@@ -67,7 +67,9 @@ class StepsInOrder(RouterWatch):
             if step.detail == "script finished" and is_early and not self._is_disturbed():
                 self._say("said that its script had finished, with steps left or waited for")
         elif step.site == "note.warning":
-            self._is_over = self._is_over or step.detail.startswith("message refused")
+            is_garbled = "its arguments can not be unpickled" in step.detail
+            is_lost = step.detail.startswith("message refused") or is_garbled
+            self._is_over = self._is_over or is_lost
         else:
             meth, number, _ = called(step.detail)
             self._obeys(meth, number, step.t_ns)

@@ -94,6 +94,8 @@ class Ends(RouterWatch):
         is_sound = facts.disturbed_ns({whom, ROUTER}) < since_ns and not facts.tampered_ns
         if facts.is_stalled(whom, since_ns) or facts.is_held_up(whom):
             return
+        if any(p.ended_ns == facts.now_ns for p in self.world.machine.processes.values()):
+            return  # one that hung, it may be, with a lock that this one has waited for until now
         if facts.now_ns < min(facts.blocked_ns(whom), since_ns + (GIVE_UP_S + FAIR_S) * NS_PER_S):
             return  # its driver may take so long; only who is in a hurry ends it before
         if is_sound and facts.is_alive(whom):
