@@ -164,7 +164,7 @@ class NothingLost(RouterWatch):
                 queue = self._arrived.setdefault(step.process, deque())
                 for _ in range(min(int(step.detail.partition(" ")[0]), len(queue))):
                     queue.popleft()
-            if step.detail.endswith(REFUSED):
+            if step.process != ROUTER and step.detail.endswith(REFUSED):
                 self._told_of_refusals(step)
             if step.detail.startswith("message refused"):
                 if step.detail.startswith("message refused: the router"):
