@@ -390,9 +390,11 @@ def _disk_gives_out(bits: Chance, stage: Stage) -> Scene:
     kind = _one_of(bits, (DiskFull, DiskFull, DiskReadOnly))
     for_s = _one_of(bits, (0.05, 0.2, 0.5))
     at_s = _below_s(bits, stage.for_s / 2)
-    gives_out = kind(RECORDER, at_s=at_s, for_s=for_s)
+    who = _one_of(bits, (RECORDER, RECORDER, RECORDER, *stage.workers))
+    gives_out = kind(who, at_s=at_s, for_s=for_s)
     if bits.below(2):
-        gives_out = kind(RECORDER, site="file.write", hit=1 + bits.below(16), for_s=for_s)
+        hit = 1 + bits.below(16 if who == RECORDER else 4)
+        gives_out = kind(who, site="file.write", hit=hit, for_s=for_s)
     later_s = _one_of(bits, (0.5 * for_s, 1.1 * for_s, 1.5 * for_s, stage.for_s / 3))
     actions = [
         Action(round(at_s + later_s, 3), "Probe-1", "send", _EVERYBODY, "set_acquisition_dir_on",

@@ -15,6 +15,7 @@ from sim.faults import (
     Duplicate,
     Hang,
     MemoryMissing,
+    Raise,
 )
 from sim.faults.base import EVERYBODY
 from sim.faults.disks import DiskFault, FileGone, TornWrite
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 RESUMED_S = 0.5
 _IS_RECORDING, _ROWS_SAVED = 1, 2
+_MUST_BE_TOLD = ("open", "space", "write", "flush", "fsync")
 _NOTICED_AFTER = 2  # appends: a table looks for its file after it has asked for room
 
 
@@ -314,6 +316,44 @@ class DiskStopsRecordingOnly(Property):
         self._on_ns = None
 
 
+class DiskErrorsAreTold(Property):
+    """F2: what the disk refuses is told: in the log, or in what a worker answers for its stack."""
+
+    id = "F2"
+    title = "what the disk refuses is told"
+    sites = frozenset({"file.refused", "note.error", "wait"})
+    sees = WORK
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._untold: dict[str, str] = {}
+
+    def step(self, step: Step) -> None:
+        """See the disk refuse something, and who has it to tell tell it, or go on."""
+        who = step.process
+        if step.site == "file.refused":
+            if step.detail in _MUST_BE_TOLD and who != ROUTER:
+                self._untold[who] = step.object
+        elif who == RECORDER and (name := self._untold.pop(who, None)) and step.site == "wait":
+            self._say(who, name)
+
+    def frame(self, frame: FrameSeen) -> None:
+        """See a worker answer."""
+        if frame.way == "send" and frame.process in self._untold:
+            problem = getattr(frame.work, "recording_problem", None)
+            if problem is not None:
+                name = self._untold.pop(frame.process)
+                if not problem:
+                    self._say(frame.process, name)
+
+    def _say(self, who: str, name: str) -> None:
+        if not any(isinstance(f, Raise) and f.process == who for f in self.world.injector.struck):
+            self.violate(
+                f"The disk refused {who} something for {name}, and {who} goes on without a word. "
+                "Whoever looks must see that something is not saved."
+            )
+
+
 class GoneFilesAreMissed(Property):
     """F2: who writes a file that somebody deletes says so at the next append, and stops.
 
@@ -429,5 +469,5 @@ def _times_ns(path: Path) -> list[int]:
 
 
 PROPERTIES: tuple[type[Property], ...] = (
-    OnDisk, DiskStopsRecordingOnly, GoneFilesAreMissed, TelemetryInPlace,
+    OnDisk, DiskStopsRecordingOnly, DiskErrorsAreTold, GoneFilesAreMissed, TelemetryInPlace,
 )  # fmt: skip

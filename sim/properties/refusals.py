@@ -166,9 +166,14 @@ class BoundedQueues(RouterWatch):
             self._compare(len(getattr(session, name)), LOG_LINES, f"{name} of the session")
 
     def _look_at(self, channel: Channel, whose: str) -> None:
+        size = sum(map(len, channel._waiting))  # noqa: SLF001 - counted, not believed
+        if size != channel._waiting_bytes:  # noqa: SLF001 - what it goes by when it refuses
+            self.violate(
+                f"{size} bytes wait with {whose}, which reckons with {channel._waiting_bytes}. "  # noqa: SLF001
+                "It would refuse messages though there is room for them, or take too many."
+            )
         if channel.waiting:
             self._compare(channel.waiting, MAX_WAITING_FRAMES, f"messages that wait with {whose}")
-            size = sum(map(len, channel._waiting))  # noqa: SLF001 - counted, not believed
             self._compare(size, MAX_WAITING_BYTES, f"bytes that wait with {whose}")
 
     def _compare(self, found: int, most: int, what: str) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from hal.clock import NS_PER_S
 from magscope.aside import FAIR_S, GIVE_UP_S
 from sim.properties.base import FrameSeen, Head, Property
-from sim.properties.facts import FOREVER_NS, VIDEO
+from sim.properties.facts import CAMERA, FOREVER_NS, VIDEO
 from sim.properties.traffic import EVERYBODY, RouterWatch, called
 from sim.world.plan import ROUTER
 from sim.world.trace import Step
@@ -20,6 +20,7 @@ BOUND_S = 10.5  # until all have ended, whatever is the matter with them
 PLAIN_S = 1.1  # the same, when nothing is the matter
 SEEN_OFF_S = 4.7  # until the video processor has seen its workers off, whatever they do
 LEAVES_S = 1.0  # until a manager ends, once the router has heard that it quits
+OPENS_S = 4.5  # that a manager has to open its device, so as to close it
 ORPHANS_S = 5.5  # until all have ended, once the router is dead
 
 
@@ -69,12 +70,27 @@ class Ends(RouterWatch):
         elif step.site == "process.terminate":
             if who == ROUTER:
                 self._see_force(step.object)
+                self._sees_it_open(step.object)
         elif step.site == "note.message":
             if called(step.detail)[0] == "quit":
                 self.facts.ask(f"{who} obeyed a request to quit", who)
                 self._hears(who)
         elif step.site == "note.state" or step.detail != "-9":
             self._hears(who)
+
+    def _sees_it_open(self, whom: str) -> None:
+        """See that a manager that is opening its device is given the time that all others have."""
+        facts, since_ns = self.facts, self.facts.session_ends_ns
+        has_device = whom == CAMERA or whom in self.world.rig.motors
+        is_asked_again = sum(action.do == "interrupt" for action in self.world.actions) > 1
+        if not has_device or facts.said.get(whom) or since_ns is None or is_asked_again:
+            return
+        after_s = (facts.now_ns - since_ns) / NS_PER_S
+        if after_s < OPENS_S:
+            self.violate(
+                f"{whom} was made to end as it opened its device, {after_s:.1f} s after the end "
+                "began. It must come to closing it, or the next session finds it open."
+            )
 
     def _see_force(self, whom: str) -> None:
         """See that nobody is made to end who would have quit if only told to."""

@@ -5,6 +5,7 @@ import errno
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from hal.clock import NS_PER_S
 from sim.faults import clocks, disks, messages, processes
@@ -162,12 +163,12 @@ class Effects:
                 late_ns += int(fault.late_s * NS_PER_S)
                 effect.held_ns = self._machine.kernel.now_ns + late_ns
             elif isinstance(fault, disks.DiskFull) and operation in _WRITES:
-                raise os_error(errno.ENOSPC, path.name)
+                self._refuse(process, operation, path, errno.ENOSPC)
             elif isinstance(fault, disks.DiskReadOnly) and operation in _WRITES - {"space"}:
-                raise os_error(errno.EROFS, path.name)
+                self._refuse(process, operation, path, errno.EROFS)
             elif isinstance(fault, disks.FsyncFails) and operation == "fsync":
                 self._end(effect)
-                raise os_error(errno.EIO, path.name)
+                self._refuse(process, operation, path, errno.EIO)
             elif isinstance(fault, disks.FileGone) and operation in _GROWS and path.is_file():
                 self._end(effect)
                 self._delete(process, path)
@@ -181,6 +182,10 @@ class Effects:
             self._deleted.add(path)
             self._tell(process, "file.gone", path)
 
-    def _tell(self, process: VirtualProcess, site: str, path: Path) -> None:
+    def _refuse(self, process: VirtualProcess, operation: str, path: Path, number: int) -> NoReturn:
+        self._tell(process, "file.refused", path, operation)
+        raise os_error(number, path.name)
+
+    def _tell(self, process: VirtualProcess, site: str, path: Path, detail: str = "") -> None:
         kernel = self._machine.kernel
-        kernel.trace.add(kernel.now_ns, process.name, site, without_paths(path.name), "")
+        kernel.trace.add(kernel.now_ns, process.name, site, without_paths(path.name), detail)

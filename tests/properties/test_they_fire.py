@@ -104,6 +104,30 @@ def test_r1_a_message_that_the_router_forgets(broken):
     assert "Message 3 of Probe-" in only("NothingLost", actions=PINGS)[0]
 
 
+def test_s1_who_opens_its_device_is_made_to_end_at_once(broken):
+    def make(_):
+        return staticmethod(lambda peer: peer.state == "starting" and not peer.is_dismissed)
+
+    broken(Shutdown, "_may_be_dismissed", make)
+    slow = [Hang("CameraManager", site="call.setup", for_s=3.0)]
+    said = only("Ends", faults=slow, actions=[Action(0.1, "MagScope", "interrupt")])
+    assert "CameraManager was made to end as it opened its device, 1.0 s" in said[0]
+
+
+def test_r5_bytes_that_were_refused_and_count_all_the_same(broken):
+    def make(post):
+        def greedy(self, frame):
+            is_taken = post(self, frame)
+            self._waiting_bytes += 0 if is_taken else len(frame)
+            return is_taken
+
+        return greedy
+
+    broken(Channel, "_post", make)
+    flood = [Action(0.1, "Probe-1", "flood", "Probe-2", "hear", (11_000, "x" * 10_000))]
+    assert "which reckons with" in only("BoundedQueues", actions=flood)[0]
+
+
 def test_r1_refusals_that_are_told_once_more(broken):
     def make(unsent):
         def again(self):
@@ -610,6 +634,15 @@ def test_f1_a_file_that_nobody_can_read_when_its_writer_was_killed(broken):
     said = only("OnDisk", records=True, faults=[Crash("RecordingManager", at_s=0.3)])
     assert "can not be read" in said[0]
     assert "before anybody has repaired it" in said[0]
+
+
+@pytest.mark.parametrize("who", ["RecordingManager", "VideoWorker-1"])
+def test_f2_an_error_of_the_disk_that_nobody_hears_of(broken, who):
+    broken(RecordingManager, "_stop", lambda _: lambda self, error: self._close())
+    broken(StackProcessor, "_save", lambda save: staticmethod(lambda *args: save(*args) and ""))
+    full = [DiskFull(who, site="file.write", hit=3, for_s=0.2)]
+    said = only("DiskErrorsAreTold", records=True, mode="track-and-full-video", faults=full)
+    assert f"{who} goes on without a word" in said[0]
 
 
 @pytest.mark.parametrize("hit", [1, 3])
