@@ -372,7 +372,8 @@ class NoStuckLock(Property):
 class NobodyWaitsWithALock(Property):
     """B5: who waits for something to come has no lock in hand, which others may need for it.
 
-    To wait for another lock with one in hand, or to be held up by the disk, is another matter.
+    To wait for another lock with one in hand, or to be held up by the disk, is another matter; and
+    who is torn out of what it does, just as it takes a lock, has it until it ends.
     """
 
     id = "B5"
@@ -383,6 +384,8 @@ class NobodyWaitsWithALock(Property):
         """See whether who waits now has a lock."""
         machine = self.world.machine
         task = machine.kernel.current
+        if step.process in self.facts.terminated | self.facts.raising:
+            return
         for lock in machine.locks:
             if lock.taker is task:
                 self.violate(

@@ -109,7 +109,7 @@ class VirtualEvent(Event):
 
 
 class VirtualWords:
-    """Words of shared memory: to store one is an operation, before which others may come."""
+    """Words of shared memory: to read or store one is an operation; others may come before it."""
 
     def __init__(self, machine: "Machine", block: str, names: Sequence[str], words: Words) -> None:
         self._machine = machine
@@ -119,6 +119,7 @@ class VirtualWords:
         self.release = words.release
 
     def __getitem__(self, index: int, /) -> int:
+        self._machine.operation("memory.get", self._block)
         return self._words[index]
 
     def __setitem__(self, index: int, number: int, /) -> None:
@@ -140,7 +141,7 @@ class VirtualMemory(SharedMemory):
         self.buf = memoryview(block)
 
     def words(self, names: Sequence[str]) -> Words:
-        """Return the block's first words; storing one is an operation."""
+        """Return the block's first words; each access is an operation."""
         return VirtualWords(self._machine, self.name, names, super().words(names))
 
     def close(self) -> None:
