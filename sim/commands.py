@@ -9,9 +9,11 @@ import typer
 from magscope.cli.entry import BadInputError
 
 if TYPE_CHECKING:
+    from magscope.report import SessionReport
     from sim.world.world import Outcome, World
 
 SLICE_S = 0.5
+MOST_LINES = 12  # of warnings and errors that are printed
 
 FailureFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="A failure file.", show_default=False)
@@ -183,12 +185,25 @@ def _print(outcome: "Outcome", failure: Path, *, as_json: bool) -> None:
         typer.echo(f"fault: {fault}")
     for cause in outcome.unreached:
         typer.echo(f"not reached: {cause}")
+    _tell_of(outcome.report)
     if not outcome.violations:
         typer.echo("nothing was violated")
         return
     typer.echo("")
     typer.echo(story(outcome.trace.steps, outcome.violations))
     typer.echo(f"\nreplay it with: magscope replay {failure}")
+
+
+def _tell_of(report: "SessionReport") -> None:
+    """Print who did not end well, and what the session has told in warnings and errors."""
+    for process in report.processes:
+        if process.outcome != "clean":
+            typer.echo(f"ended: {process.name} {process.outcome}")
+    told = [line for line in report.log if line.level != "info"]
+    for line in told[:MOST_LINES]:
+        typer.echo(f"{line.t_s:.2f} s {line.level}: {line.source}: {line.text.splitlines()[0]}")
+    if len(told) > MOST_LINES:
+        typer.echo(f"… and {len(told) - MOST_LINES} more warnings and errors; --json has them")
 
 
 def _facts(outcome: "Outcome") -> dict[str, Any]:

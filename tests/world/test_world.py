@@ -8,7 +8,7 @@ import pytest
 import sim
 from magscope.recording.manifest import read_manifest
 from magscope.scripting import ScriptError
-from sim.faults import CameraDrop, Crash, Delay, Drop, Hang
+from sim.faults import CameraDrop, Crash, Delay, Drop, FaultPlan, FileGone, Hang
 from sim.properties.ring import Ring
 from sim.world.plan import Action, Failure, Plan
 from sim.world.world import minimised, run_plan
@@ -234,6 +234,23 @@ def test_the_commands_run_replay_and_tell_a_failure(fragile, tmp_path):
     again = command("replay", "failure.json", "--json", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["same_hash"]
+
+
+def test_a_run_with_faults_tells_what_became_of_them(small, tmp_path):
+    (tmp_path / "record").mkdir()
+    gone = FileGone("RecordingManager", site="file.flush", hit=4)
+    plan = FaultPlan((gone, Crash("VideoWorker-1", state="flag RUNNING")))
+    plan.save(tmp_path / "plan.json")
+    ended = command(
+        "sim", small, "--for", 1, "--faults", "plan.json", "--record", "record", cwd=tmp_path
+    )
+    assert ended.returncode == 0, ended.stderr
+    lines = ended.stdout.splitlines()
+    assert f"fault: {gone}" in lines
+    assert "ended: VideoWorker-1 crashed" in lines
+    assert any("VideoWorker-1 died: killed by SIGKILL" in line for line in lines)
+    assert any("error: RecordingManager: recording stopped: " in line for line in lines)
+    assert lines[-1] == "nothing was violated"
 
 
 def test_the_commands_refuse_bad_input_in_one_line(small, tmp_path):
