@@ -195,7 +195,10 @@ def _missing(
 ) -> UnknownDriverError | MissingExtraError:
     absent = error.name or "?"
     if module == absent or module.startswith(absent + "."):
-        return UnknownDriverError(f"driver {name!r}: there is no module {absent!r}")
+        return UnknownDriverError(
+            f"driver {name!r}: there is no module {absent!r}, neither beside the rig file nor "
+            "installed: copy it there, or install its package"
+        )
     # Not EntryPoint.extras, which takes a hyphen for the end of a name.
     extras = entry.value.partition("[")[2].partition("]")[0] if entry else ""
     if entry and extras:
