@@ -137,10 +137,10 @@ def test_a_motor_that_went_away_does_so_again_when_its_capture_is_played_back(
 def test_a_zaber_stage_that_comes_back_is_found_and_obeys(magscope_run, spawn, tmp_path, deed):
     fake = spawn("zaber")
     steps = scripted(
-        tmp_path / "steps.py", "'sleep', 6.0", "'move_motor', 'magnet_height', 5e5, wait=True"
+        tmp_path / "steps.py", "'sleep', 9.0", "'move_motor', 'magnet_height', 5e5, wait=True"
     )
     # Its library can not be used once the process that loaded it was forked: not in this one.
-    words = ("--script", steps, "--for", "8", "--record", "out")
+    words = ("--script", steps, "--for", "11", "--record", "out")
     running = magscope_run(*words, rig=rig_of(fake, "auto", ZABER))
     rows = (tmp_path / "out").glob
     wait_until(lambda: any(p.read_text().count("\n") > 1 for p in rows("Motor *.csv")), "the stage")
