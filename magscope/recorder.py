@@ -159,13 +159,13 @@ class RecordingManager(ManagerProcessBase):
         if not self._acquisition_dir_on or directory is None:
             self.publish(is_recording=0)
             return
-        started_ns = self.resources.started_ns
+        now_ns = current().clock.now_ns()
         try:
             self._tracks = TracksFile(
                 directory,
-                started_ns=started_ns,
+                started_ns=now_ns if self._recording else self.resources.started_ns,
                 recording_id=current().session,
-                file_start_ns=current().clock.now_ns(),
+                file_start_ns=now_ns,
                 max_bytes=self.settings["tracks file max bytes"],
             )
             self._directories[directory] = None
@@ -228,8 +228,8 @@ class RecordingManager(ManagerProcessBase):
 
     def _stop(self, error: RecordingError) -> None:
         self.log("error", f"recording stopped: {error}")
-        self._close()
         self.publish(is_recording=0)
+        self._close()
 
     def _close(self) -> None:
         tracks, self._tracks = self._tracks, None

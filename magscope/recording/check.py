@@ -89,6 +89,7 @@ class _Tracks:
             group = {name: dataset[()] for name, dataset in file["tracking"].items()}
             attributes = file["tracking"].attrs
             self.recording_id = str(attributes["recording_id"])
+            self.recording_start_ns = int(attributes["recording_start_ns"])
             self.start_ns = int(attributes["file_start_ns"])
         self.name = path.name
         self.sequences = group["batch_sequence"].tolist()
@@ -137,20 +138,15 @@ def _of_tracks(
 
 
 def _recordings(tracks: list[_Tracks]) -> list[set[int]]:
-    """Return the numbers of the batches of each recording, in which none comes twice.
-
-    A file is called by the time of its first batch, which need not be the recording's first one:
-    workers may come in out of order.
-    """
-    recordings: list[set[int]] = []
-    session = None
+    """Return the numbers of the batches of each recording, in which none comes twice."""
+    recordings: dict[tuple[str, int], list[set[int]]] = {}
     for file in tracks:
         new = set(file.sequences)
-        if file.recording_id != session or new & recordings[-1]:
-            recordings.append(set())
-        session = file.recording_id
-        recordings[-1] |= new
-    return recordings
+        its = recordings.setdefault((file.recording_id, file.recording_start_ns), [set()])
+        if new & its[-1]:  # two that began in the same moment
+            its.append(set())
+        its[-1] |= new
+    return [numbers for its in recordings.values() for numbers in its]
 
 
 def _read_hdf5(path: Path) -> None:

@@ -24,7 +24,8 @@ FULL_S = 2.2  # until a full buffer is purged
 NEARLY_FULL = 0.9  # from here on it is, when the camera manager next has a look
 STUCK_S = 2.0
 NEXT_ROWS = 64  # that are looked at before they are overwritten
-_HEADER_BYTES, _WRITTEN = 128, 64
+_HEADER_BYTES = 128
+_COUNTS_AT = {"written": 64, "released": 72, "read": 72, "overwritten": 80, "claimed": 88}
 
 
 class Conservation(StackWatch):
@@ -236,7 +237,7 @@ class Bounds(Property):
         before, number = counts.get(word, 0), int(text)
         counts[word] = number
         if word in ("written", "released", "read", "overwritten", "claimed"):
-            if number < before:
+            if number < before and number < self._stored(step.object, word):
                 self.violate(
                     f"{step.process} sets {word} of {step.object} to {number} from {before}. "
                     "Such a count only grows, so that whoever dies leaves it true."
@@ -274,7 +275,7 @@ class Bounds(Property):
             lost = min(lost, written - before)
             told = counts.get("overwritten", 0) - self._before.get(name, 0)
             self._before[name] = counts.get("overwritten", 0)
-            if told != lost or (read != written and read != self._written(name)):
+            if told != lost or (read != written and read != self._stored(name, "written")):
                 self.violate(
                     f"{step.process} reads {name} up to row {read} of {written} and counts {told} "
                     f"rows as overwritten, where {lost} were. Who reads has all that was written, "
@@ -289,10 +290,10 @@ class Bounds(Property):
         if name == "TracksBuffer" and word in ("claimed", "written"):
             self._see_claim(step, word, counts)
 
-    def _written(self, name: str) -> int | None:
-        """Return how many rows there are: who died as it was about to say so has not said it."""
+    def _stored(self, name: str, word: str) -> int:
+        """Return a count as it stands: who died as it was about to store one has not done it."""
         memory = self.world.block(name)
-        return None if memory is None else int(_WORD.unpack_from(memory, _WRITTEN)[0])
+        return 0 if memory is None else int(_WORD.unpack_from(memory, _COUNTS_AT[word])[0])
 
     def _see_claim(self, step: Step, word: str, counts: dict[str, int]) -> None:
         """See that no row is overwritten before that was said: none of those that come next."""

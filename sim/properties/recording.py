@@ -295,6 +295,8 @@ class DiskStopsRecordingOnly(Property):
             )
 
     def _is_off(self) -> None:
+        if RECORDER in self.facts.terminated:  # which may have been in the middle of saying so
+            return
         if self._board.read(RECORDER, _IS_RECORDING):
             self.violate(
                 "The recording manager has said that it stopped recording, and shows that it "

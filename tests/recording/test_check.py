@@ -125,6 +125,24 @@ def test_the_first_batch_of_a_recording_may_be_in_its_second_file(tmp_path, batc
     assert problems_of_recording(tmp_path, 4 * ROWS) == []
 
 
+def test_batches_of_two_recordings_are_told_apart_by_when_those_began(tmp_path, batches):
+    first, second = batches.START_NS + 10**7, batches.START_NS + 2 * 10**7
+    with TracksFile(tmp_path, started_ns=first, recording_id="abc") as tracks:
+        tracks.append(batches.make_batch(0))
+    with TracksFile(tmp_path, started_ns=second, recording_id="abc", max_bytes=1) as tracks:
+        for sequence, frames in ((0, 1), (1, 0), (2, 3)):  # one has frames from before it began
+            batch = batches.make_batch(sequence)
+            moved = 8 * (frames + 1) - 8 * sequence
+            tracks.append(
+                replace(
+                    batch,
+                    frame_numbers=batch.frame_numbers + np.uint64(moved),
+                    frame_timestamps_ns=batch.frame_timestamps_ns - np.uint64(10**9 * (not frames)),
+                )
+            )
+    assert problems_of_recording(tmp_path, 4 * ROWS) == []
+
+
 def test_f3_a_batch_that_is_there_twice_is_told(recording, batches):
     with TracksFile(recording, started_ns=batches.START_NS + 10**9, recording_id="abc") as tracks:
         for sequence in (4, 4):
