@@ -57,7 +57,11 @@ class Tampering:
     def slow_down(self, process: "VirtualProcess", bytes_per_s: float | None) -> None:
         """Let a process read so much a second from each pipe; None: as fast as it can."""
         if bytes_per_s is None:
-            self._slow.pop(process.pid, None)
+            if self._slow.pop(process.pid, None) is None:
+                return
+            for end in own_ends(process):
+                end.incoming.is_dry = False
+                self._machine.kernel.notify(end.incoming)
         else:
             self._slow[process.pid] = bytes_per_s
             self._machine.hooks.read = self.read
@@ -71,7 +75,6 @@ class Tampering:
     def heal(self) -> None:
         """Tamper with no frame any more; what is under way arrives."""
         self._next.clear()
-        self._slow.clear()
 
     def write(self, end: VirtualEndpoint, data: memoryview) -> int | None:
         """Take a frame, if something is to become of it; None: the pipe itself does."""

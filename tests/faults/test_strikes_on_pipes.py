@@ -157,6 +157,7 @@ def test_a_slow_reader_reads_little_at_a_time(rig):
     reads_s = [step.t_ns / 1e9 for step in reads if 0.11 < step.t_ns / 1e9 < 0.4]
     assert len(reads_s) > 4
     assert min(b - a for a, b in pairwise(reads_s)) > 0.049, "in small pieces"
+    assert 0.4 in [step.t_ns / 1e9 for step in reads], "all that waits, as soon as it is healed"
     assert outcome.report.is_clean
 
 
