@@ -263,6 +263,13 @@ class Facts:
         """Whether a fault has let there be no room in a process' pipes."""
         return any(f.kind == "pipe-full" and f.process == name for f in self.world.injector.struck)
 
+    def is_cut_off(self, name: str) -> bool:
+        """Whether an error may have struck a process in a write, which breaks its pipe.
+
+        What waits for room in the pipe is lost with it.
+        """
+        return self.is_full(name) and name in self.raising
+
     @property
     def pool_is_tampered(self) -> bool:
         """Whether a fault has changed what is between the video processor and its workers."""

@@ -356,10 +356,8 @@ class AnswersAreHeard(PoolWatch):
             struck = self.world.injector.struck
             is_slow = any(isinstance(f, SlowReader) and f.process == VIDEO for f in struck)
             cut_short = VIDEO in self.facts.raising | self.facts.terminated
-            who, facts = step.object, self.facts
-            # An error in the middle of a write breaks the pipe with what waits in it.
-            cut_short = cut_short or (facts.is_full(who) and who in facts.raising)
-            if not (facts.pool_is_tampered or is_slow or cut_short):
+            cut_short = cut_short or self.facts.is_cut_off(step.object)
+            if not (self.facts.pool_is_tampered or is_slow or cut_short):
                 self.violate(
                     f"{step.object} had answered for stack {next(iter(its))} before it died, and "
                     "was buried unheard. A stack that is done must not be counted as lost."

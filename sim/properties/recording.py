@@ -373,7 +373,8 @@ class GoneFilesAreMissed(Property):
     def step(self, step: Step) -> None:
         """See a file go, and how often room for more was asked for since."""
         which = step.process, step.object
-        self._appended[which] = 0 if step.site == "file.gone" else self._appended[which] + 1
+        is_gone = step.site == "file.gone"
+        self._appended[which] = 0 if is_gone else self._appended.get(which, 0) + 1
         if self._appended[which] == _NOTICED_AFTER:
             self.violate(
                 f"{step.process} writes on to {step.object}, which has been deleted. What it "

@@ -354,9 +354,7 @@ class LastWordsAreHeard(Property):
             return
         count = self._unheard.pop(who)
         touched = {facts.manager_of(end) for end in facts.tampered_ns}
-        # An error of the system in the middle of a write breaks the pipe with what waits in it.
-        is_cut_off = facts.is_full(who) and who in facts.raising
-        if facts.reads_slowly(ROUTER, step.t_ns) or is_cut_off:
+        if facts.reads_slowly(ROUTER, step.t_ns) or facts.is_cut_off(who):
             return
         if (
             step.process == ROUTER
