@@ -1,5 +1,6 @@
 """What processes, waiting, time and sessions do, whoever's they are."""
 
+import contextlib
 import sys
 from typing import Any
 
@@ -68,12 +69,11 @@ def tidy_for_long(bell: Any, tidied: Any, done: Any) -> None:
 
 def refuse_to_leave(bell: Any) -> None:
     never = current().bell()
-    while True:
-        try:
-            bell.ring()
-            current().wait([never])  # which a request wakes, even if it comes just before
-        except SystemExit:
-            pass
+    with current().uninterrupted():  # or one could end it between two turns of the loop
+        while True:
+            with contextlib.suppress(SystemExit):
+                bell.ring()
+                current().wait([never])  # which a request wakes, even if it comes just before
 
 
 def stop_by_interrupt(bell: Any, stopped: Any) -> None:
