@@ -395,8 +395,7 @@ class BusyCount(PoolWatch):
                 self._has_buried = False
                 self._compare(self._value("busy")._words[0], "is")  # noqa: SLF001 - as it stands
                 return
-            undisturbed_ns = max(self.facts.struck_ns, self.facts.disturbed_ns({VIDEO}))
-            if self.facts.now_ns - undisturbed_ns > BUSY_S * NS_PER_S:
+            if self.facts.now_ns - self._undisturbed_ns() > BUSY_S * NS_PER_S:
                 count = self._value("busy")._words[0]  # noqa: SLF001 - as it stands
                 self._compare(count, "is")
 
@@ -440,8 +439,14 @@ class BusyCount(PoolWatch):
         process = self.facts.process(name)
         if process is None or process.ended_ns is None:
             return False
-        since_ns = max(process.ended_ns, self.facts.struck_ns, self.facts.disturbed_ns({VIDEO}))
+        since_ns = max(process.ended_ns, self._undisturbed_ns())
         return self.facts.now_ns - since_ns > BUSY_S * NS_PER_S
+
+    def _undisturbed_ns(self) -> float:
+        """Return since when nobody is kept from going on who may have the flag's lock in hand."""
+        names = (process.name for process in self.world.machine.processes.values())
+        pool = {name for name in names if name in (CAMERA, VIDEO) or name.startswith(WORKER)}
+        return max(self.facts.struck_ns, self.facts.disturbed_ns(pool))
 
 
 PROPERTIES: tuple[type[Property], ...] = (
