@@ -394,15 +394,11 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
             self.log("error", f"while closing: {error!r}\n{traceback.format_exc()}")
 
     def _finish(self, error: BaseException | None) -> None:
-        if isinstance(error, SystemExit):
-            self.log("warning", f"{self.name} was told to terminate")
-        elif isinstance(error, DeviceError):
-            self.log("error", f"{self._log_role()}: {error}")
-        elif error is not None:
-            lines = "".join(traceback.format_exception(error))
-            self.log("error", f"{self.name} failed: {error!r}\n{lines}")
-        if not self._has_quit:
-            self._shut_down()
+        try:
+            self._explain(error)
+        finally:  # whatever comes in the middle of that, nobody else would close what is open
+            if not self._has_quit:
+                self._shut_down()
         if not self._has_said_goodbye:
             self._device_aside.see_off()
             self._say_goodbye("failed" if error else "quitting")
@@ -414,6 +410,16 @@ class ManagerProcessBase(RuntimeProcess, ABC, metaclass=SingletonABCMeta):
             raise error
         if error is not None:
             raise SystemExit(1)
+
+    def _explain(self, error: BaseException | None) -> None:
+        """Say in the log of what this process ends, unless it was told to quit."""
+        if isinstance(error, SystemExit):
+            self.log("warning", f"{self.name} was told to terminate")
+        elif isinstance(error, DeviceError):
+            self.log("error", f"{self._log_role()}: {error}")
+        elif error is not None:
+            lines = "".join(traceback.format_exception(error))
+            self.log("error", f"{self.name} failed: {error!r}\n{lines}")
 
     def _close_memory(self) -> None:
         if self._board is not None:
