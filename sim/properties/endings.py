@@ -59,10 +59,14 @@ class NothingLeft(Property):
         world, machine = self.world, self.world.machine
         if not world.has_ended:
             return
-        taken = [lock.name for lock in machine.locks if lock.holder is not None]
+        taken = [
+            f"{lock.name} by {machine.processes[lock.holder].name}"
+            for lock in machine.locks
+            if lock.holder is not None
+        ]
         if taken:
             self.violate(
-                f"The locks {', '.join(taken)} are still taken. "
+                f"When all have ended, locks are still taken: {', '.join(taken)}. "
                 "A lock must be given back, also by the death of its holder."
             )
         others = self._see_others()

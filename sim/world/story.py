@@ -86,10 +86,12 @@ def _events(steps: Iterable[Step]) -> list[_Event]:
     """Return what is worth telling, each thing once, with what belongs together put together."""
     events: dict[tuple, _Event] = {}
     seen, heard = set(), set()
+    gone: set[str] = set()
     for index, step in enumerate(steps):
         weight = _weight(step)
         said = (step.process, step.site, step.object, step.detail)
         is_echo = step.process == ROUTER and (step.site, step.detail) in heard
+        is_echo = is_echo or (step.detail == "quitting" and step.process in gone)
         if not weight or said in seen or is_echo:
             continue
         seen.add(said)
@@ -98,6 +100,8 @@ def _events(steps: Iterable[Step]) -> list[_Event]:
         if step.site in _VERBS:
             in_common, name = (step.process, step.site, "", ""), step.object
         elif step.site in ("note.state", "process.end") or _has_quit(step):
+            if _has_quit(step):
+                gone.add(step.process)
             in_common = ("", step.site, "", step.detail.removeprefix(step.process))
         event = events.setdefault((step.t_ns, *in_common), _Event(index, step, weight))
         event.names.append(name)

@@ -182,6 +182,7 @@ def test_a_story_tells_once_what_the_router_repeats_and_what_goes_round_and_roun
     steps += [*stack(4, 4 * 10**9), *stack(5, 5 * 10**9, ("RUNNING", "FINISHED"))]
     quits = ("ZLutManager", "ScriptManager")
     steps += [Step(6 * 10**9, name, "note.info", "", f"{name} has quit") for name in quits]
+    steps += [Step(6 * 10**9, name, "note.state", "", "quitting") for name in (*quits, "focus")]
     late = [f"R2: message {n} was in its pipe for {n / 10} s." for n in range(1, 5)]
     told = [line[14:] for line in story(steps, [*late, "S1: x still runs."]).splitlines()]
     assert told == [
@@ -191,6 +192,7 @@ def test_a_story_tells_once_what_the_router_repeats_and_what_goes_round_and_roun
         "the pool                the flag is RUNNING, FINISHED, READY (stack 4, worker 1)",
         "the pool                the flag is RUNNING, FINISHED (stack 5, worker 1)",
         "ZLutManager, ScriptManager  have quit",
+        "focus                   quitting",
         "VIOLATED: R2: message 1 was in its pipe for 0.1 s. (and 3 more like it)",
         "VIOLATED: S1: x still runs.",
     ]
