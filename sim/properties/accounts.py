@@ -248,7 +248,7 @@ class Bounds(Property):
         if step.object == "VideoBuffer":
             self._see_frames(step, counts)
         elif "rows" in counts:
-            self._see_rows(step, word, counts, before)
+            self._see_rows(step, word, counts)
 
     def _see_lock(self, step: Step, word: str) -> None:
         lock = self.facts.managers[CAMERA].locks.get(step.object)
@@ -267,23 +267,25 @@ class Bounds(Property):
                 f"for {total}. Frames would be overwritten before they are read, or read twice."
             )
 
-    def _see_rows(self, step: Step, word: str, counts: dict[str, int], before: int) -> None:
+    def _see_rows(self, step: Step, word: str, counts: dict[str, int]) -> None:
         rows, name = counts["rows"], step.object
-        written, read = counts.get("written", 0), counts.get("read", 0)
-        if word == "read":
-            lost = max(max(written, counts.get("claimed", 0)) - rows - before, 0)
+        if word == "overwritten":
+            self._before[name] = self._stored(name, word)
+        elif word == "read":
+            read, before = counts["read"], self._stored(name, "read")
+            written = self._stored(name, "written")
+            lost = max(max(written, self._stored(name, "claimed")) - rows - before, 0)
             lost = min(lost, written - before)
-            told = counts.get("overwritten", 0) - self._before.get(name, 0)
-            self._before[name] = counts.get("overwritten", 0)
-            if told != lost or (read != written and read != self._stored(name, "written")):
+            told = self._stored(name, "overwritten") - self._before.get(name, 0)
+            if told != lost or read != written:
                 self.violate(
                     f"{step.process} reads {name} up to row {read} of {written} and counts {told} "
                     f"rows as overwritten, where {lost} were. Who reads has all that was written, "
                     "and what is lost must be counted."
                 )
-        elif word == "written" and counts.get("claimed", 0) < written:
+        elif word == "written" and counts.get("claimed", 0) < counts["written"]:
             self.violate(
-                f"{step.process} counts {written} rows in {name}, of which only "
+                f"{step.process} counts {counts['written']} rows in {name}, of which only "
                 f"{counts.get('claimed', 0)} had been claimed. What is overwritten must be "
                 "said before, or a reader takes half of it for whole."
             )
