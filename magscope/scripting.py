@@ -154,13 +154,27 @@ def _signature(method: Callable[..., Any]) -> inspect.Signature:
     return inspect.signature(method)
 
 
+def script_file(path: str | Path) -> Path:
+    """Return where a script is.
+
+    Raises:
+        ScriptError: This is no path; a `Script` itself, for example.
+    """
+    if not isinstance(path, (str, Path)):
+        raise ScriptError(
+            f"script: expected the path of a file that makes one, got a {type(path).__name__}: "
+            "write the steps into a file, whose text is kept with what is recorded of the run"
+        )
+    return Path(path)
+
+
 def load_script(path: str | Path) -> list[Step]:
     """Read a script file: Python that makes one `Script`.
 
     Raises:
         ScriptError: The file is missing, fails, or makes no script or several.
     """
-    path = Path(path)
+    path = script_file(path)
     if not path.is_file():
         raise ScriptError(f"script {path}: there is no such file")
     try:

@@ -13,6 +13,7 @@ from typing import Any
 from magscope.report import SessionReport, Snapshot
 from magscope.rig import RigFile
 from magscope.scope import MagScope
+from magscope.scripting import script_file
 from magscope.utils import Message
 from sim.testing.operator import Desk
 from sim.world.world import World
@@ -30,12 +31,12 @@ class System(ABC):
     """A system that is started, watched, spoken to and stopped."""
 
     @abstractmethod
-    def start(self, prepare: Prepare | None = None, script: Path | None = None) -> None:
+    def start(self, prepare: Prepare | None = None, script: str | Path | None = None) -> None:
         """Start it, and come back when it is up.
 
         Args:
             prepare: Called with the system before it starts: to add managers of one's own.
-            script: Run this script once it is up.
+            script: The file of a script, which is run once it is up.
         """
 
     @abstractmethod
@@ -79,7 +80,7 @@ class WorldSystem(System):
         self._desk: Desk
         self._now: Snapshot | None = None
 
-    def start(self, prepare: Prepare | None = None, script: Path | None = None) -> None:
+    def start(self, prepare: Prepare | None = None, script: str | Path | None = None) -> None:
         """Start it, and come back when it is up."""
 
         def add(scope: MagScope) -> None:
@@ -128,13 +129,14 @@ class ProcessSystem(System):
         self._now: Snapshot | None = None
         self._report: SessionReport | None = None
 
-    def start(self, prepare: Prepare | None = None, script: Path | None = None) -> None:
+    def start(self, prepare: Prepare | None = None, script: str | Path | None = None) -> None:
         """Start it, and come back when it is up."""
+        file = None if script is None else script_file(script)
         methods = multiprocessing.get_all_start_methods()
         context: Any = multiprocessing.get_context("fork" if "fork" in methods else "spawn")
         self._end, its = context.Pipe()
         self._process = context.Process(
-            target=_serve, args=(its, self._rig, self._seed, prepare, script)
+            target=_serve, args=(its, self._rig, self._seed, prepare, file)
         )
         with warnings.catch_warnings():  # Python warns of threads that the test's runner may have
             warnings.simplefilter("ignore", DeprecationWarning)

@@ -15,6 +15,7 @@ from magscope.report import FrameAccount, SessionReport
 from magscope.rig import RigFile, load_rig, read_rig, to_toml
 from magscope.runtime import current
 from magscope.scope import MagScope
+from magscope.scripting import script_file
 from sim.faults import Fault, FaultPlan
 from sim.properties import ALL, Property
 from sim.world import schedules
@@ -84,7 +85,7 @@ class World:
         faults: What goes wrong.
         schedule: `fifo`, `random`, `pos`, `pct(d)`, `jitter`, or a chooser of one's own.
         for_s: Let the system end by itself after so many virtual seconds.
-        script: Run this script once the system is up.
+        script: The file of a script, which is run once the system is up.
         record: Record into this directory.
         actions: What is done meanwhile, by probes that are added for it.
         prepare: Called with the system before it starts: to add managers and devices of one's own.
@@ -104,7 +105,7 @@ class World:
         faults: FaultPlan | Iterable[Fault] | None = None,
         schedule: str | schedules.Chooser = "fifo",
         for_s: float | None = None,
-        script: Path | None = None,
+        script: str | Path | None = None,
         record: Path | None = None,
         actions: Iterable[Action] = (),
         prepare: Callable[[MagScope], None] | None = None,
@@ -115,6 +116,8 @@ class World:
         patch_time: bool = False,
     ) -> None:
         self.rig = rig if isinstance(rig, RigFile) else load_rig(rig)
+        self._script = path = None if script is None else script_file(script)
+        self._script_text = path.read_text("utf-8") if path and path.is_file() else ""
         self._rig_text = rig_text if rig is not None else ""
         self.seed = seed
         self.trace = Trace(keep=keep_trace)
@@ -131,8 +134,7 @@ class World:
         self.problems: list[str] = []
         self.actions = tuple(actions)
         self._prepare = prepare
-        self._for_s, self._script, self.record = for_s, script, record
-        self._script_text = script.read_text("utf-8") if script and script.is_file() else ""
+        self._for_s, self.record = for_s, record
         self._began_s = time.perf_counter()
         self.monitor.watch(self, ALL if properties is None else properties)
         Scribbler(self)  # after those who compare what was read with what was written
@@ -276,7 +278,7 @@ def run(
     faults: FaultPlan | Iterable[Fault] | None = None,
     for_s: float = 10.0,
     schedule: str | schedules.Chooser = "fifo",
-    script: Path | None = None,
+    script: str | Path | None = None,
     stop_at_violation: bool = False,
     **options: Any,
 ) -> Outcome:

@@ -7,7 +7,7 @@ import pytest
 
 import sim
 from magscope.recording.manifest import read_manifest
-from magscope.scripting import ScriptError
+from magscope.scripting import Script, ScriptError
 from sim.faults import CameraDrop, Crash, Delay, Drop, FaultPlan, FileGone, Hang
 from sim.properties.ring import Ring
 from sim.world.plan import Action, Failure, Plan
@@ -202,6 +202,11 @@ def test_a_wrong_script_is_a_violation_that_names_its_mistake(small, tmp_path):
     script.write_text("from magscope.scripting import Script\nScript()\n")
     outcome = sim.run(small, for_s=0.1, script=script)
     assert ScriptError.__name__ in outcome.violations[0]
+
+
+def test_a_script_that_is_no_file_is_refused(small):
+    with pytest.raises(ScriptError, match=r"the path of a file that makes one, got a Script"):
+        sim.run(small, for_s=0.1, script=Script())
 
 
 def test_an_error_that_no_fault_explains_fails_the_run_and_replays(fragile, tmp_path):
