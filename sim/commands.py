@@ -96,7 +96,6 @@ def replay(file: FailureFile, as_json: AsJson = False) -> None:
     Example: magscope replay failure.json
     """
     from sim.world.plan import Failure, FailureFileError, first_divergence  # noqa: PLC0415, RUF100
-    from sim.world.story import story  # noqa: PLC0415, RUF100
     from sim.world.world import run_plan  # noqa: PLC0415, RUF100
 
     try:
@@ -119,7 +118,7 @@ def replay(file: FailureFile, as_json: AsJson = False) -> None:
         }
         typer.echo(json.dumps(facts, indent=2))
     else:
-        typer.echo(story(outcome.trace.steps, outcome.violations))
+        typer.echo(outcome.story())
         typer.echo("")
         typer.echo("the same run, operation by operation" if is_same else f"it differs: {parts}")
         for cause in unreached:
@@ -148,7 +147,7 @@ def trace(
             typer.echo(str(step))
         typer.echo(f"VIOLATED: {failure.violation}")
     else:
-        typer.echo(story(failure.steps, [failure.violation]))
+        typer.echo(story(failure.steps, [failure.violation], failure.plan.deviations))
 
 
 def _with_progress(world: "World", for_s: float, *, quiet: bool) -> "Outcome":
@@ -170,8 +169,6 @@ def _with_progress(world: "World", for_s: float, *, quiet: bool) -> "Outcome":
 
 
 def _print(outcome: "Outcome", failure: Path, *, as_json: bool) -> None:
-    from sim.world.story import story  # noqa: PLC0415, RUF100
-
     if as_json:
         typer.echo(json.dumps(_facts(outcome), indent=2))
         return
@@ -190,7 +187,7 @@ def _print(outcome: "Outcome", failure: Path, *, as_json: bool) -> None:
         typer.echo("nothing was violated")
         return
     typer.echo("")
-    typer.echo(story(outcome.trace.steps, outcome.violations))
+    typer.echo(outcome.story())
     typer.echo(f"\nreplay it with: magscope replay {failure}")
 
 

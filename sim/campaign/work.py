@@ -226,6 +226,6 @@ def _of(seed: int, violation: str, outcome: Outcome, failure: Failure) -> Failed
         violation.partition(":")[0].strip(),
         violation,
         story_digest(violation, steps),
-        story(steps, [violation]),
+        story(steps, [violation], failure.plan.deviations),
         file,
     )

@@ -62,7 +62,7 @@ def told(outcome: Outcome, name: str) -> str:
     path = keep(Failure.of(outcome.plan, violation, outcome.trace), name)
     causes = "\n".join(f"  {cause}" for cause in outcome.plan.causes) or "  nothing unusual"
     return (
-        f"{violation}\n\n{story(outcome.trace.steps, outcome.violations)}\n\n"
+        f"{violation}\n\n{outcome.story()}\n\n"
         f"It takes no more than this:\n{causes}\nmagscope replay {path}"
     )
 

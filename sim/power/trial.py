@@ -158,11 +158,10 @@ def _violation(trial: "Trial", *, blames_harness: bool) -> str:
 
 def _story(trial: "Trial") -> str:
     from sim.swarm import run_trial
-    from sim.world.story import story
 
     with suppress(Exception):
         outcome = run_trial(trial, keep_trace=True)
-        return story(outcome.trace.steps, outcome.violations).strip().partition("\n")[0]
+        return outcome.story().strip().partition("\n")[0]
     return ""
 
 

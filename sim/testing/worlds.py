@@ -8,7 +8,6 @@ from typing import Any
 from magscope.rig import RigFile, read_rig
 from sim.faults import Fault, FaultPlan
 from sim.world.plan import ROUTER, Action, Failure, Plan
-from sim.world.story import story
 from sim.world.world import Outcome, World, kind_of, minimised, run_plan
 
 LONG_S = 3600.0
@@ -130,7 +129,7 @@ class Worlds:
         world = failed[0] if failed else self._worlds[-1]
         outcome = world.outcome
         if not outcome.violations:
-            return f"{story(outcome.trace.steps)}\n\nagain: {self._command} --sim-seed {world.seed}"
+            return f"{outcome.story()}\n\nagain: {self._command} --sim-seed {world.seed}"
         command = f"{self._command} --sim-seed {world.seed}"
         if (smaller := self._replayable(world)) is not None:
             outcome = smaller
@@ -141,10 +140,7 @@ class Worlds:
         causes = "\n".join(f"  {cause}" for cause in outcome.plan.causes) or "  nothing unusual"
         if smaller is not None:
             command = f"magscope replay {path}"
-        return (
-            f"{story(outcome.trace.steps, outcome.violations)}\n\nwhat was done:\n{causes}\n"
-            f"again: {command}"
-        )
+        return f"{outcome.story()}\n\nwhat was done:\n{causes}\nagain: {command}"
 
     @staticmethod
     def _replayable(world: TestWorld) -> Outcome | None:

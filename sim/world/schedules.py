@@ -6,6 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
+from sim.faults.base import ordinal
+
 
 @dataclass(frozen=True, order=True)
 class Deviation:
@@ -19,6 +21,9 @@ class Deviation:
     site: str
     hit: int
     choice: int = 0
+
+    def __str__(self) -> str:
+        return f"another goes on before {self.process} does its {ordinal(self.hit)} {self.site}"
 
 
 class Named(Protocol):

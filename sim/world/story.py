@@ -1,9 +1,12 @@
 """A trace told in a few lines: what went wrong, what it led to, how it ended."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from sim.faults.base import ordinal
+from sim.world.schedules import Deviation
 from sim.world.trace import Step
 
 LINES = 20
@@ -57,7 +60,13 @@ class _Event:
     last_ns: int = 0
 
 
-def story(steps: Iterable[Step], violations: Sequence[str] = (), *, lines: int = LINES) -> str:
+def story(
+    steps: Sequence[Step],
+    violations: Sequence[str] = (),
+    deviations: Sequence[Deviation] = (),
+    *,
+    lines: int = LINES,
+) -> str:
     """Return the lines that matter most, in order, and what was violated.
 
     What several processes do in the same moment is one line, and so is what becomes of a stack in
@@ -68,9 +77,13 @@ def story(steps: Iterable[Step], violations: Sequence[str] = (), *, lines: int =
     Args:
         steps: A whole trace.
         violations: What went wrong.
+        deviations: Where the schedule let others go first; told if they are few.
         lines: How many lines at most, the violations included.
     """
+    turns = _turns(steps, deviations) if len(deviations) <= _NAMED else []
     told = _in_rounds(_events(steps))
+    if turns:
+        told = sorted([*told, *turns], key=lambda event: event.index)
     endings = _endings(violations)
     room = max(lines - len(endings), 1)
     if len(told) > room:
@@ -106,6 +119,22 @@ def _events(steps: Iterable[Step]) -> list[_Event]:
         event = events.setdefault((step.t_ns, *in_common), _Event(index, step, weight))
         event.names.append(name)
     return list(events.values())
+
+
+def _turns(steps: Sequence[Step], deviations: Sequence[Deviation]) -> list[_Event]:
+    """Return who went on where a schedule let another one go first."""
+    wanted = {(d.process, d.site, d.hit) for d in deviations}
+    hits: Counter[tuple[str, str]] = Counter()
+    turns = []
+    for index, step in enumerate(steps[:-1]):
+        hits[step.process, step.site] += 1
+        hit = hits[step.process, step.site]
+        if (step.process, step.site, hit) in wanted:
+            first = steps[index + 1].process
+            what = f"goes on before {step.process} does its {ordinal(hit)} {step.site}"
+            turn = Step(step.t_ns, first, "schedule", step.object, what)
+            turns.append(_Event(index, turn, _CAUSE, [first]))
+    return turns
 
 
 def _has_quit(step: Step) -> bool:
@@ -174,6 +203,8 @@ def _words(event: _Event) -> str:
         return f"FAULT: {step.detail}"
     if step.site == "note.does":
         return f"ACTION: {step.detail.partition(': ')[2]}"
+    if step.site == "schedule":
+        return f"SCHEDULE: {step.detail}"
     if step.site == "interrupt":
         return "ACTION: Ctrl-C is pressed"
     if len(event.stacks) > 1:

@@ -29,6 +29,7 @@ from sim.world.probe import Probe, tell_of_snapshot
 from sim.world.process import VirtualProcess
 from sim.world.purity import Watch
 from sim.world.scribble import Scribbler
+from sim.world.story import story
 from sim.world.trace import Trace
 
 END_S = 15.0
@@ -74,6 +75,10 @@ class Outcome:
                 "something in it hangs on the world outside"
             )
         return Failure.of(self.plan, again.violations[0], again.trace)
+
+    def story(self) -> str:
+        """Return what happened, and what was violated, in twenty lines at most."""
+        return story(self.trace.steps, self.violations, self.plan.deviations)
 
 
 class World:

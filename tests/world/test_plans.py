@@ -198,6 +198,25 @@ def test_a_story_tells_once_what_the_router_repeats_and_what_goes_round_and_roun
     ]
 
 
+def test_a_story_tells_of_the_few_turns_that_the_schedule_took():
+    steps = [
+        Step(1, "MagScope", "pipe.read", "pipe-1", ""),
+        Step(2, "Probe-1", "pipe.write", "pipe-1", ""),
+        Step(3, "Probe-1", "pipe.write", "pipe-1", ""),
+        Step(3, "MagScope", "pipe.read", "pipe-1", ""),
+        Step(4, "Probe-1", "note.info", "", "Probe-1 has quit"),
+    ]
+    told = [
+        line[14:] for line in story(steps, (), [Deviation("Probe-1", "pipe.write", 2)]).split("\n")
+    ]
+    assert told == [
+        "MagScope                SCHEDULE: goes on before Probe-1 does its 2nd pipe.write",
+        "Probe-1                 has quit",
+    ]
+    many = [Deviation("Probe-1", "pipe.write", hit) for hit in range(1, 9)]
+    assert "SCHEDULE" not in story(steps, (), many)
+
+
 def test_a_trace_hash_changes_with_any_part_of_any_step():
     def hashed(*step):
         trace = Trace(keep=False)
