@@ -228,7 +228,7 @@ class Bounds(Property):
         self._counts: dict[str, dict[str, int]] = {}
         self._before: dict[str, int] = {}
         self._next_rows: int | None = None
-        self._tracks: mmap | None = None
+        self._blocks: dict[str, mmap] = {}
 
     def step(self, step: Step) -> None:
         """Judge a count that is about to be stored."""
@@ -245,6 +245,7 @@ class Bounds(Property):
             self._see_lock(step, word)
         elif step.object != "VideoBuffer" and word == "rows":
             self._counts[step.object] = {"rows": number}
+            self._block(step.object)
         if step.object == "VideoBuffer":
             self._see_frames(step, counts)
         elif "rows" in counts:
@@ -294,8 +295,14 @@ class Bounds(Property):
 
     def _stored(self, name: str, word: str) -> int:
         """Return a count as it stands: who died as it was about to store one has not done it."""
-        memory = self.world.block(name)
+        memory = self._block(name)
         return 0 if memory is None else int(_WORD.unpack_from(memory, _COUNTS_AT[word])[0])
+
+    def _block(self, name: str) -> mmap | None:
+        """Return a buffer's memory, also when its name is gone: who is attached still uses it."""
+        if name not in self._blocks and (memory := self.world.block(name)) is not None:
+            self._blocks[name] = memory
+        return self._blocks.get(name)
 
     def _see_claim(self, step: Step, word: str, counts: dict[str, int]) -> None:
         """See that no row is overwritten before that was said: none of those that come next."""
@@ -311,12 +318,12 @@ class Bounds(Property):
 
     def _checksum(self, counts: dict[str, int]) -> int | None:
         """Return a checksum of the rows that are the next to be overwritten."""
-        self._tracks = self._tracks or self.world.block("TracksBuffer")
-        if self._tracks is None:
+        memory = self._block("TracksBuffer")
+        if memory is None:
             return None
         rows, size = counts["rows"], 8 * counts["columns"]
         first = counts.get("written", 0) % rows
-        data = memoryview(self._tracks)[_HEADER_BYTES:]
+        data = memoryview(memory)[_HEADER_BYTES:]
         return crc32(data[first * size : min(first + NEXT_ROWS, rows) * size])
 
 
