@@ -163,7 +163,7 @@ def script_file(path: str | Path) -> Path:
     if not isinstance(path, (str, Path)):
         raise ScriptError(
             f"script: expected the path of a file that makes one, got a {type(path).__name__}: "
-            "write the steps into a file, whose text is kept with what is recorded of the run"
+            "write the steps into a file, as `magscope run --script` takes it"
         )
     return Path(path)
 

@@ -37,6 +37,7 @@ _ENDS = {
     "-15": ("is dead (SIGTERM)", "are dead (SIGTERM)"),
 }
 _NAMED = 3  # so many names stand in a line
+_TURNS = 3  # so many deviations are few
 
 
 @dataclass
@@ -80,7 +81,7 @@ def story(
         deviations: Where the schedule let others go first; told if they are few.
         lines: How many lines at most, the violations included.
     """
-    turns = _turns(steps, deviations) if len(deviations) <= _NAMED else []
+    turns = _turns(steps, deviations) if len(deviations) <= _TURNS else []
     told = _in_rounds(_events(steps))
     if turns:
         told = sorted([*told, *turns], key=lambda event: event.index)
