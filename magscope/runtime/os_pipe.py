@@ -231,11 +231,16 @@ class Waker:
             self._bell, self._main = OsBell(), threading.get_ident()
             signal.set_wakeup_fd(self._bell.mark, warn_on_full_buffer=False)
 
+    @property
+    def listens(self) -> bool:
+        """Whether a signal wakes this thread."""
+        return self._bell is not None and threading.get_ident() == self._main
+
     def wait(
         self, readable: Sequence[Any], writable: Sequence[Any], timeout_s: float | None
     ) -> set[Any]:
         """Wait for pipes and handles, or, in the main thread, for a signal."""
-        if self._bell is None or threading.get_ident() != self._main:
+        if self._bell is None or not self.listens:
             return wait(readable, writable, timeout_s)
         ready = wait((*readable, self._bell), writable, timeout_s)
         if self._bell in ready:

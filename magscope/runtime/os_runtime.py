@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import FrameType
 from typing import Any
 
-from hal.clock import MachineClock
+from hal.clock import NS_PER_S, MachineClock
 from magscope.runtime import os_pipe, os_session
 from magscope.runtime.base import (
     Bell,
@@ -46,6 +46,22 @@ class SessionFiles:
             self.locks = os_session.LockFile(os_session.lock_path(session))
         self.turns = Turns(self.locks)
         self.words = Words(session, create=create)
+
+
+class OsClock(MachineClock):
+    """The machine's clocks, whose sleep a signal always ends: see `Waker`."""
+
+    def __init__(self, waker: os_pipe.Waker) -> None:
+        self._waker = waker
+
+    def sleep_s(self, seconds: float) -> None:
+        """Block this process for so many seconds, or until it is told to terminate."""
+        if not self._waker.listens:
+            super().sleep_s(seconds)
+            return
+        end_ns = self.monotonic_ns() + round(seconds * NS_PER_S)
+        while (left_ns := end_ns - self.monotonic_ns()) > 0:
+            self._waker.wait((), (), left_ns / NS_PER_S)
 
 
 class OsForeign(Foreign):
@@ -86,7 +102,6 @@ class OsRuntime(Runtime):
     name = "operating system"
 
     def __init__(self) -> None:
-        self.clock = MachineClock()
         self._files: dict[str, SessionFiles] = {}
         self._owned: set[str] = set()
         self._requests = _Requests()
@@ -97,6 +112,7 @@ class OsRuntime(Runtime):
         self._numbering_pid = 0
         self._ends = os_pipe.Ends()
         self._waker = os_pipe.Waker()
+        self.clock = OsClock(self._waker)
         self._singletons: dict[Any, Any] = {}
         atexit.register(self._leave_nothing, os.getpid())
         if sys.platform != "win32":
