@@ -1,0 +1,50 @@
+"""A signal that does not interrupt the system call in which the main thread waits is heard, too.
+
+One that comes in the instant before the call is like that, and so is one that another thread takes:
+the latter can be had at will.
+"""
+
+import signal
+import threading
+from collections.abc import Callable
+
+import psutil
+import pytest
+from core_tools import Child, until
+
+from magscope.runtime import current, machine
+from magscope.runtime.base import Bell
+
+
+def wait_for_nothing() -> None:
+    current().wait([current().bell()])
+
+
+def sleep_for_long() -> None:
+    current().clock.sleep_s(3600.0)
+
+
+def with_a_thread_that_takes_the_signal(task: Callable[[], None], waits: Bell, now: Bell) -> None:
+    def take_it() -> None:
+        current().wait([now])
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+    threading.Thread(target=take_it, daemon=True).start()
+    waits.ring()
+    task()
+
+
+@pytest.mark.parametrize("task", [wait_for_nothing, sleep_for_long])
+def test_a_request_to_terminate_that_interrupts_no_system_call_is_heard(task):
+    waits, now = machine().bell(), machine().bell()
+    child = Child(with_a_thread_that_takes_the_signal, task, waits, now)
+    child.start()
+    try:
+        assert machine().wait([waits], timeout_s=20)
+        until(lambda: psutil.Process(child.pid).status() == psutil.STATUS_SLEEPING)
+        now.ring()
+        child.join(20)
+        assert child.exitcode == 143
+    finally:
+        child.kill()
+        child.join()
