@@ -426,7 +426,8 @@ class Escaped(Property):
         is_broken = who in facts.raising and who not in facts.ran
         is_swept = _NO_MEMORY in text and (self.world.router.code is not None or is_broken)
         if not (self.world.injector.explains(text) or _TOLD_TO_FAIL in text or is_swept):
-            self._report(who, text.strip().splitlines()[-1] + f" ({text.splitlines()[0][:120]})")
+            first, *rest = text.strip().splitlines()
+            self._report(who, f"{rest[-1]} ({first[:120]})" if rest else first)
 
     def at_end(self) -> None:
         """See the exceptions that no process has caught."""

@@ -221,7 +221,8 @@ def _words(event: _Event) -> str:
         prefix = {"flag": "the flag is ", "state": "", "info": ""}.get(topic, f"{topic}: ")
         return prefix + step.detail
     if step.site == "process.end":
-        one, several = _ENDS.get(step.detail, (f"ends with exit code {step.detail}",) * 2)
+        code = f"with exit code {step.detail}"
+        one, several = _ENDS.get(step.detail, (f"ends {code}", f"end {code}"))
         return one if len(event.names) == 1 else several
     return f"{_VERBS[step.site]} {_together(event.names)}"
 
