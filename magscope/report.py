@@ -134,9 +134,9 @@ class ProcessReport:
 
     Attributes:
         name: The manager's or worker's name.
-        outcome: `clean` (also that of a worker which was dismissed before it was ready), `crashed`,
-            `terminated` (SIGTERM from the router), `killed` (SIGKILL from the router) or
-            `never started`.
+        outcome: `clean` (also that of a worker which was dismissed before it was ready, or when its
+            work was done), `crashed`, `terminated` (SIGTERM from the router), `killed` (SIGKILL
+            from the router) or `never started`.
         exit_code: 0, or the code, or minus the signal.
         seconds_to_exit: From the request to quit to its end; None where it ended before.
         traceback: Its last words, where it crashed with an exception.

@@ -24,7 +24,7 @@ from magscope.zlut import load_zlut
 HOLD_LIMIT_S = 1.5
 TASK_LIMIT_S = 30.0
 FINISH_S = 1.5
-LEAVE_S = 1.5  # an interpreter that has loaded much takes its time to end
+LEAVE_S = 1.5
 EXIT_S = 0.5
 SEARCHES = 10
 
@@ -401,15 +401,25 @@ class VideoProcessorManager(ManagerProcessBase):
         for hand in self._hands:
             hand.channel.post(pickle.dumps(None))
             if not hand.is_ready:  # it is still loading what it would have needed, and has nothing
-                hand.is_dismissed = True
+                self._dismiss(hand)
+        self._wait_for(LEAVE_S, lambda: not self._hands)
+        for hand in self._hands:
+            if hand.channel.is_broken and hand.task is None:  # its work is done
+                self._dismiss(hand)
+            elif hand.worker.is_alive():  # a dead one may wait for the flag, to be buried
+                hand.force = "terminated"
                 hand.worker.terminate()
-        for force in ("", "terminated", "killed"):
-            self._wait_for(EXIT_S if force else LEAVE_S, lambda: not self._hands)
-            for hand in self._hands if force else ():
-                if hand.worker.is_alive():  # a dead one may wait for the flag, to be buried
-                    hand.force = force
-                    (hand.worker.kill if force == "killed" else hand.worker.terminate)()
         self._wait_for(EXIT_S, lambda: not self._hands)
+        for hand in self._hands:
+            if hand.worker.is_alive():
+                hand.force = "killed"
+                hand.worker.kill()
+        self._wait_for(EXIT_S, lambda: not self._hands)
+
+    @staticmethod
+    def _dismiss(hand: _Hand) -> None:
+        hand.is_dismissed = True
+        hand.worker.terminate()
 
     def _wait_for(self, seconds: float, is_done: Any) -> None:
         clock = current().clock

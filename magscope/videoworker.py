@@ -3,6 +3,7 @@
 import pickle
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 from magscope.channel import Channel
@@ -48,9 +49,12 @@ class VideoWorker(RuntimeProcess):
 
     def run(self) -> None:
         """Work until told to stop, or until the manager is gone, or can not be told anything."""
+        current().enter(self)
+        with closing(self._end):  # that it has nothing to do any more can be seen before it is gone
+            self._work(Channel(self._end))
+
+    def _work(self, channel: Channel) -> None:
         runtime = current()
-        runtime.enter(self)
-        channel = Channel(self._end)
         with runtime.loading():
             load_magtrack()
         processor: StackProcessor | None = None

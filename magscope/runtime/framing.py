@@ -119,5 +119,5 @@ class FramedEndpoint(Endpoint):
     def close(self) -> None:
         """Close this end; idempotent."""
         self._is_at_end = True
-        self._outgoing = memoryview(b"")
         self._close()
+        self._outgoing = memoryview(b"")

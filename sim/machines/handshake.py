@@ -15,7 +15,7 @@ NEXT = {
     "FAILED": set(),
     "EXITED": set(),
 }
-# Also that of a worker which was dismissed before it was ready.
+# Also those of a worker which was dismissed before it was ready, or when its work was done.
 DISMISSED = (0, None, -15, 143)
 NOTICE_S = 0.05
 CLEAN_S, BOUND_S, HURRIED_S, ORPHANED_S = 1.0, 10.05, 5.1, 5.0

@@ -324,7 +324,7 @@ class AnswersAreHeard(PoolWatch):
 
     id = "P2"
     title = "a dead worker is heard out"
-    sites = frozenset({"process.end", "process.join"})
+    sites = frozenset({"pipe.close", "process.end", "process.join"})
     sees = WORK
 
     def __init__(self, world: "World") -> None:
@@ -343,12 +343,13 @@ class AnswersAreHeard(PoolWatch):
                 its.pop(epoch, None)
 
     def step(self, step: Step) -> None:
-        """See a worker die, and be buried."""
-        its = self._answers.get(step.object)
+        """See a worker close its pipe, die, and be buried."""
+        who = step.process if step.site == "pipe.close" else step.object
+        its = self._answers.get(who)
         if not its:
             return
-        if step.site == "process.end":
-            ends = self.world.process(step.object).ends
+        if step.site != "process.join":
+            ends = self.world.process(who).ends
             if any(end._outgoing for end in ends):  # noqa: SLF001 - the last one is cut off
                 its.popitem()
         elif step.process == VIDEO:

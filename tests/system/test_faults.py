@@ -28,6 +28,7 @@ from systemtools import (
 )
 
 import magscope.videoprocessing
+from magscope.runtime import current
 from magscope.shutdown import Bounds
 
 RIG = small_rig(rois=as_toml(small_rois()))
@@ -179,6 +180,26 @@ def test_p2_p3_b1_a_worker_that_dies_with_a_stack_is_replaced(live, monkeypatch,
     how = {"is killed": "crashed", "hangs": "killed"}[deed]
     assert not_clean(report) == {"VideoWorker-1": (how, -9)}, "S5"
     assert since[1] - since[0] < (0.5 if deed == "is killed" else 1.0) + SLACK_S
+
+
+@pytest.mark.parametrize(("left", "how"), [(True, {}), (False, {"VideoWorker-1": "terminated"})])
+def test_s5_a_worker_that_has_left_may_be_long_in_ending(live, monkeypatch, left, how):
+    monkeypatch.setattr(magscope.videoprocessing, "LEAVE_S", 0.3)
+    name = "run" if left else "_work"  # as an interpreter that has loaded much, on a busy computer
+    work = getattr(magscope.videoprocessing.VideoWorker, name)
+
+    def work_and_linger(self, *args):
+        work(self, *args)
+        current().wait([], timeout_s=30)
+
+    monkeypatch.setattr(magscope.videoprocessing.VideoWorker, name, work_and_linger)
+
+    def story(system):
+        yield "tracks", lambda now: now.tracks_rows > 0
+
+    report = live(ONE_WORKER, story)
+    assert {name: outcome for name, (outcome, _) in not_clean(report).items()} == how
+    assert {p.exit_code for p in report.processes if p.name == "VideoWorker-1"} == {143}
 
 
 @pytest.mark.parametrize("lock", ["VideoBuffer", "TracksBuffer", "flag"])
