@@ -13,6 +13,7 @@ from sim.faults import (
     KINDS,
     CameraBlocks,
     CameraDisconnect,
+    CameraDrop,
     CameraTimeout,
     Crash,
     DiskFull,
@@ -116,7 +117,7 @@ def _late_to_quit(bits: Chance, stage: Stage) -> Scene:
     """Somebody hangs while the session ends, and is told to terminate; or the router does."""
     who = _one_of(bits, (*_QUITTERS, *stage.motors, *stage.motors, ROUTER))
     for_s = _one_of(bits, (1.5, 2.5, 4.0, 5.5, 6.5, None if who != ROUTER else 5.5))
-    state = _one_of(bits, ("session QUITTING", "session QUITTING", "manager DRAINING"))
+    state = _one_of(bits, ("session QUITTING", "manager DRAINING", "manager LEAVING"))
     if who == ROUTER:
         state = "session QUITTING"
     actions: tuple[Action, ...] = ()
@@ -129,7 +130,7 @@ def _late_to_quit(bits: Chance, stage: Stage) -> Scene:
 def _breaks_at_the_end(bits: Chance, stage: Stage) -> Scene:
     """Somebody fails or dies when it has been told to quit, or has done so."""
     who = _one_of(bits, (*_QUITTERS, *stage.motors, *stage.motors))
-    state = _one_of(bits, ("manager DRAINING", "manager DRAINING", "manager QUITTING"))
+    state = _one_of(bits, ("manager DRAINING", "manager LEAVING", "manager QUITTING"))
     fault = Raise(who, state=state) if bits.below(3) else Crash(who, state=state)
     asks = Action(_below_s(bits, stage.for_s), "Probe-2", "send", who, "quit")
     return Scene((asks,) if bits.below(2) or who == "Probe-2" else (), (fault,))
@@ -226,7 +227,7 @@ def _waits_for_a_motor(bits: Chance, stage: Stage) -> Scene:
         )
     if how == 2:
         return Scene((), (Raise("focus", at_s=at_s, error="DisconnectedError"),), script)
-    call, values = _one_of(bits, _OTHER_MOVES)
+    call, values = _one_of(bits, _OTHER_MOVES if how == 3 else _OTHER_MOVES[:1])
     return Scene((Action(at_s, "Probe-1", "send", "focus", call, ("focus", *values)),), (), script)
 
 
@@ -283,6 +284,9 @@ def _camera_goes_away(bits: Chance, gone_s: float, for_s: float) -> Scene:
         looks.append(Action(again_s, "Probe-1", "send", CAMERA, "reconnect_camera"))
     elif how == 2:
         faults.append(CameraTimeout(CAMERA, at_s=back_s))
+    if bits.below(2):  # so that the numbers of its frames and their count differ
+        at_s = round(gone_s / 2, 3)
+        faults.append(CameraDrop(CAMERA, at_s=at_s, frames=_one_of(bits, (1, 20))))
     return Scene(tuple(looks) if bits.below(3) else (), tuple(faults))
 
 
@@ -379,8 +383,9 @@ def _orphans(bits: Chance, stage: Stage) -> Scene:
 def _killed_while_it_writes(bits: Chance, stage: Stage) -> Scene:
     """Who writes the files is killed between two operations on them, or after them."""
     who = _one_of(bits, (RECORDER, RECORDER, RECORDER, *stage.workers))
-    if bits.below(4) == 0:
-        return Scene((), (Crash(who, at_s=_below_s(bits, stage.for_s)),))
+    if bits.below(3) == 0:  # when there are rows, most often
+        at_s = round(stage.for_s * 0.3 + _below_s(bits, stage.for_s * 0.7), 3)
+        return Scene((), (Crash(who, at_s=at_s),))
     site = _one_of(bits, _FILE_SITES)
     return Scene((), (TornWrite(who, site=site, hit=1 + bits.below(1 << bits.below(6))),))
 

@@ -139,7 +139,7 @@ def _rig(bits: Bits) -> tuple[str, tuple[str, ...]]:
         n_stacks=_one_of(bits, (2, 3, 5)),
         workers=workers,
         motors=motors,
-        is_on=bits.below(8) > 0,
+        is_on=bits.below(16) > 0,
         offset_px=_one_of(bits, (0.0, 0.0, 5.0, -3.0)),
         mode=_one_of(bits, ("track", "track", "track-and-full-video", "full-video")),
         rows=_one_of(bits, (100, 100, 150, 1000)),

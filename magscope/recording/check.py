@@ -35,6 +35,7 @@ def problems_of_recording(
     tracks = []
     outcome = RUNNING
     stated: dict[str, int | None] = {}
+    found: dict[str, int] = {}
     for path in sorted(directory.iterdir()):
         try:
             if path.name == FILE_NAME:
@@ -43,8 +44,9 @@ def problems_of_recording(
                 stated = {file["name"]: file["rows"] for file in manifest["files"]}
             elif path.name.startswith("Tracking Data") and path.suffix == ".h5":
                 tracks.append(_Tracks(path))
+                found[path.name] = tracks[-1].rows
             elif not is_partial(path):
-                _READERS.get(path.suffix, _read_text)(path)
+                found[path.name] = _READERS.get(path.suffix, _read_text)(path)
         except (OSError, RuntimeError, ValueError, KeyError, IndexError) as error:
             said = str(error).replace("\n", " ") or type(error).__name__
             problems.append(f"F1: {path.name} can not be read: {said}")
@@ -55,19 +57,23 @@ def problems_of_recording(
             if is_partial(path)
         ]
         problems += [
-            f"F3: {FILE_NAME} states {stated[file.name]} rows of {file.name}, which has {file.rows}"
-            for file in tracks
-            if stated.get(file.name) not in (None, file.rows)
+            f"F3: {FILE_NAME} states {stated[name]} rows of {name}, which has {rows}"
+            for name, rows in found.items()
+            if stated.get(name) not in (None, rows)
         ]
     return problems + list(_of_tracks(tracks, rows_reported, batches_lost, outcome))
 
 
-def frames_of_tracks(directory: Path) -> dict[str, list[int]]:
-    """Return the numbers of the frames in each file of tracks that can be read, by its name."""
+def frames_of_tracks(directory: Path) -> dict[str, tuple[int, list[int]]]:
+    """Return of each file of tracks that can be read when its recording began, and its frames.
+
+    By its name; the beginning in Unix ns, the frames by their numbers.
+    """
     found = {}
     for path in sorted(directory.glob("Tracking Data*.h5")):
         with contextlib.suppress(OSError, RuntimeError, ValueError, KeyError, IndexError):
-            found[path.name] = _Tracks(path).frames
+            tracks = _Tracks(path)
+            found[path.name] = tracks.recording_start_ns, tracks.frames
     return found
 
 
@@ -82,6 +88,7 @@ class _Tracks:
         frames: Numbers of its frames.
         is_short: Whether the index counts what is not there.
         is_whole: Whether it counts all that is there.
+        is_in_line: Whether each batch of its index begins where the one before it ends.
     """
 
     def __init__(self, path: Path) -> None:
@@ -110,6 +117,12 @@ class _Tracks:
             and int(group["frame_offsets"][n_frames]) == self.rows
             and {len(group[n]) for n in group if n.startswith("batch_")} == {len(self.sequences)}
         )
+        self.is_in_line = all(
+            np.array_equal(group[f"batch_{of}_start"][1:], ends[:-1])
+            and group[f"batch_{of}_start"][:1].sum() == 0
+            for of in ("frame", "record")
+            for ends in (group[f"batch_{of}_count"].cumsum(),)
+        )
 
 
 def _of_tracks(
@@ -127,6 +140,8 @@ def _of_tracks(
             yield f"F1: {file.name} counts {file.rows} rows, and {file.rows_found} are there"
         if outcome not in (RUNNING, ROUTER_DIED) and not file.is_whole:
             yield f"F3: {file.name} holds {file.rows_found} rows, of which {file.rows} count"
+        if file.is_whole and not file.is_in_line:
+            yield f"F3: {file.name} has an index whose batches do not follow on one another"
         if len(set(file.sequences)) < len(file.sequences):
             yield f"F3: {file.name} holds a batch twice"
     frames = [(file.recording_id, number) for file in tracks for number in file.frames]
@@ -149,16 +164,17 @@ def _recordings(tracks: list[_Tracks]) -> list[set[int]]:
     return [numbers for its in recordings.values() for numbers in its]
 
 
-def _read_hdf5(path: Path) -> None:
+def _read_hdf5(path: Path) -> int:
     with h5py.File(path, "r") as file:
         (group,) = file.values()
         numbers = group["frame_number"][()]
         for name, dataset in group.items():
             if len(dataset[()]) < len(numbers):
                 raise ValueError(f"{name} has {len(dataset)} rows, {len(numbers)} are counted")
+    return len(numbers)
 
 
-def _read_tiff(path: Path) -> None:
+def _read_tiff(path: Path) -> int:
     import tifffile  # slow to load
 
     try:
@@ -169,22 +185,24 @@ def _read_tiff(path: Path) -> None:
         raise ValueError(str(error)) from error
     if len(labels) != int(np.prod(pixels.shape[:-2])):
         raise ValueError(f"{len(labels)} labels, and frames of the shape {pixels.shape}")
+    return len(labels)
 
 
-def _read_csv(path: Path) -> None:
-    header, *lines = _read_text(path).split("\n")
+def _read_csv(path: Path) -> int:
+    header, *lines = path.read_bytes().decode().split("\n")
     if lines.pop() if lines else header:
         raise ValueError("its last line is not whole")
     for number, line in enumerate(lines, start=2):
         if line.count(",") != header.count(","):
             raise ValueError(f"line {number} has not as many columns as the first")
+    return len(lines)
 
 
-def _read_text(path: Path) -> str:
-    return path.read_bytes().decode()
+def _read_text(path: Path) -> int:
+    return path.read_bytes().decode().count("\n")
 
 
-_READERS: dict[str, Callable[[Path], object]] = {
+_READERS: dict[str, Callable[[Path], int]] = {
     ".h5": _read_hdf5,
     ".tiff": _read_tiff,
     ".csv": _read_csv,

@@ -13,6 +13,7 @@ STATES = {
     "manager RUNNING": "it is RUNNING",
     "manager QUITTING": "it is QUITTING",
     "manager DRAINING": "it is DRAINING",
+    "manager LEAVING": "it has said that it is done",
     "manager FAILED": "it has failed",
     "session QUITTING": "the session ends",
     "worker busy": "a stack is handed to it",

@@ -51,7 +51,7 @@ SITES = (
 )  # fmt: skip
 WORKER_CALLS = ("call.task", "call.task", "note.stack", "lock.acquire")
 CALLS = ("call.setup", "call.do_main_loop", "call.shutdown", "call.quit")
-MANAGER_STATES = ("RUNNING", "QUITTING", "DRAINING", "STARTING")
+MANAGER_STATES = ("RUNNING", "QUITTING", "DRAINING", "LEAVING", "STARTING")
 FOR_S = (0.02, 0.1, 0.3, 1.0, 2.5)
 STORM_S = 0.8
 _COUNTS = (0, 1, 1, 1, 2, 2, 3, 4)

@@ -182,6 +182,8 @@ class Conservation(StackWatch):
         )
         if camera and CAMERA not in self.facts.raising:
             self._expect("device_lost", account.device_lost, self._missing, 0)
+            unread = self._count - self._dropped - self.flag.epoch * n_images
+            self._expect("in the buffer", account.in_buffer, unread, 0)
         self._see_unread(n_images)
 
     def _see_unread(self, n_images: int) -> None:

@@ -211,35 +211,56 @@ def _is_harmless(action: Action) -> bool:
 class AwayIsNoFailure(Property):
     """S7: a manager whose device has gone, and which is to go on, fails of nothing that it does.
 
-    It answers late or wrongly while it comes back: that is one more reason to try again later.
+    It answers late or wrongly while it comes back: that is one more reason to try again later. It
+    is away until it is said to be there again, and if it never was, that is said at the end.
     """
 
     id = "S7"
-    title = "a device that is away ends nobody"
-    sites = frozenset({"note.warning", "note.state"})
+    title = "a device that is away ends nobody, and is not forgotten"
+    sites = frozenset({"note.warning", "note.error", "note.state", "process.end"})
 
     def __init__(self, world: "World") -> None:
         super().__init__(world)
         self._away: set[str] = set()
+        self._told: set[str] = set()
 
     def step(self, step: Step) -> None:
-        """See a device go and come back, and its manager fail meanwhile."""
-        who, said = step.process, step.detail
+        """See a device go and come back, and its manager fail meanwhile, or end."""
+        who, said, facts = step.process, step.detail, self.facts
         if step.site == "note.warning":
-            if who in self.facts.managers and "; the rest goes on; " in said:
+            if who in facts.managers and "; the rest goes on; " in said:
+                if who in self._away and self._is_devices_fault(who):
+                    self.violate(
+                        f"{who} says once more that its device has gone, and it had not come back. "
+                        "Who takes it for there uses a device that is closed."
+                    )
                 self._away.add(who)
             elif " is there again, after " in said:
                 self._away.discard(who)
-        elif said == "failed" and who in self._away:
-            struck = self.world.injector.struck
-            is_device = all(isinstance(f, DeviceFault) for f in struck if f.process == who)
-            facts = self.facts
+        elif step.site == "note.error":
+            if said.endswith(" had gone, and was not found again"):
+                self._told.add(who)
+        elif who not in self._away or not self._is_devices_fault(who):
+            return
+        elif said == "failed":
             runs = facts.asked_ns in (None, facts.now_ns)  # it asks itself, by failing
-            if is_device and runs and not facts.blocked_ns(who):
+            if runs and not facts.blocked_ns(who):
                 self.violate(
                     f"{who} failed while its device was away. It is told to go on without, so "
                     "nothing that a device does as it comes back may end the session."
                 )
+        elif (
+            step.site == "process.end" and said == "0" and who not in self._told | facts.terminated
+        ):
+            self.violate(
+                f"{who} ended without its device, and did not say so. Whoever comes back to the "
+                "rig must be told what is missing."
+            )
+
+    def _is_devices_fault(self, who: str) -> bool:
+        """Whether nothing but a device has failed it."""
+        struck = self.world.injector.struck
+        return all(isinstance(f, DeviceFault) for f in struck if f.process == who)
 
 
 class DevicesSafe(Property):

@@ -94,4 +94,57 @@ class GoesWhereTold(RouterWatch):
         return any(f.process in (name, EVERYBODY) for f in struck) or name in tampered
 
 
-PROPERTIES: tuple[type[RouterWatch], ...] = (GoesWhereTold,)
+class StoppedIsSaid(RouterWatch):
+    """C3: who waits for a motor to arrive is told when it is stopped on its way.
+
+    Else a script goes on as if the motor were where it was sent.
+    """
+
+    id = "C3"
+    title = "a motor that is stopped has not arrived"
+    sites = frozenset({"note.message", "note.error", "note.warning"})
+    sees = MESSAGES
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._motors = frozenset(world.rig.motors)
+        self._tokens: dict[tuple[str, str, int], int] = {}
+        self._waits: dict[str, set[tuple[str, int]]] = {}
+        self._stopped: set[tuple[str, str, int]] = set()
+
+    def arrived(self, to: str, head: Head, frame: FrameSeen) -> None:  # noqa: ARG002
+        """Take down who will wait for a motor."""
+        if to in self._motors and head.token and head.meth in (*_TO, _BY, "home_motor"):
+            self._tokens[to, head.sender, head.number] = head.token
+
+    def step(self, step: Step) -> None:
+        """See a motor be sent somewhere, or be stopped."""
+        name = step.process
+        if name not in self._motors:
+            return
+        if step.site != "note.message":  # it may not have been stopped
+            self._stopped = {key for key in self._stopped if key[0] != name}
+            return
+        meth, number, sender = called(step.detail)
+        token = self._tokens.pop((name, sender, number), None)
+        if token is not None:
+            self._waits.setdefault(name, set()).add((sender, token))
+        elif meth == "stop_motor":
+            self._stopped |= {(name, *key) for key in self._waits.get(name, ())}
+
+    def given(self, sender: str, head: Head, frame: FrameSeen) -> None:
+        """See a motor's answer."""
+        if sender not in self._motors or head.meth != "message_done" or frame.arguments is None:
+            return
+        token, _, *problem = frame.arguments[0]
+        self._waits.get(sender, set()).discard((head.to, token))
+        was_stopped = (sender, head.to, token) in self._stopped
+        self._stopped.discard((sender, head.to, token))
+        if was_stopped and not any(problem):
+            self.violate(
+                f"{sender} was stopped, and {head.to} is told that it has arrived. A script would "
+                "go on as if it were there."
+            )
+
+
+PROPERTIES: tuple[type[RouterWatch], ...] = (GoesWhereTold, StoppedIsSaid)

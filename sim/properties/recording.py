@@ -88,7 +88,8 @@ class OnDisk(RouterWatch):
         if to == RECORDER and head.meth == "save_tracks" and frame.arguments is not None:
             batch, recording = (*frame.arguments[0], None)[:2]
             self._rows[head.number] = batch.n_records
-            self._recordings.update(dict.fromkeys(batch.frame_numbers.tolist(), recording))
+            if recording is not None:
+                self._recordings.update(dict.fromkeys(batch.frame_numbers.tolist(), recording))
 
     def _see_what_it_leaves(self) -> None:
         """See that a killed recording manager has left files that can be read, as they are."""
@@ -186,13 +187,21 @@ class OnDisk(RouterWatch):
         self._see_each_in_its_own(record)
 
     def _see_each_in_its_own(self, record: Path) -> None:
-        for name, numbers in frames_of_tracks(record).items():
+        began: dict[int, int] = {}
+        for name, (began_ns, numbers) in frames_of_tracks(record).items():
             recordings = {self._recordings[n] for n in numbers if n in self._recordings}
             if len(recordings) > 1:
                 self.violate(
                     f"In {name} lie stacks of the recordings {sorted(recordings)}. "
                     "What comes late belongs to its own recording, and not to the next."
                 )
+            for recording in recordings:
+                if began.setdefault(recording, began_ns) != began_ns:
+                    self.violate(
+                        f"{name} has stacks of recording {recording}, and says that it began at "
+                        "another time than an earlier file of that recording. "
+                        "What comes late belongs to its own recording, and begins no other one."
+                    )
 
     def _could_not_be_mended(self, what: str) -> bool:
         """Whether the disk kept the router from mending a file at the end, and it said so.

@@ -3,6 +3,7 @@
 
 import inspect
 import pickle
+from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from magscope.processes import ManagerProcessBase
 from magscope.router import REMEMBERED
 from magscope.runtime import RuntimeProcess
 from magscope.session import LOG_LINES
-from sim.properties.base import FrameSeen, Head
+from sim.properties.base import MESSAGES, NEWS, WORK, FrameSeen, Head, Property
 from sim.properties.traffic import RouterWatch, called
 from sim.world.plan import ROUTER
 from sim.world.trace import Step
@@ -184,4 +185,48 @@ class BoundedQueues(RouterWatch):
             )
 
 
-PROPERTIES: tuple[type[RouterWatch], ...] = (BadIsRefused, BoundedQueues)
+class NonsenseEndsAPipe(Property):
+    """R3: a frame whose length can be no frame's is the last thing that is read from its pipe.
+
+    Where the next one begins can not be known, and what is taken for one may be half of another.
+    """
+
+    id = "R3"
+    title = "nothing is read behind a length that makes no sense"
+    sites = frozenset({"pipe.tampered"})
+    sees = MESSAGES | WORK | NEWS
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._sent: Counter[str] = Counter()
+        self._received: Counter[str] = Counter()
+        self._most: dict[str, int] = {}
+        self._touched: set[str] = set()
+
+    def step(self, step: Step) -> None:
+        """See a frame lose its length; how many come before it is known if all are as sent."""
+        is_nonsense = step.detail.startswith(("corrupt length", "oversize"))
+        if is_nonsense and step.object not in self._touched:
+            self._most[_other(step.object)] = self._sent[step.object]
+        self._touched.add(step.object)
+
+    def frame(self, frame: FrameSeen) -> None:
+        """Count the frames of each pipe."""
+        if frame.way == "send":
+            self._sent[frame.end] += 1
+            return
+        self._received[frame.end] += 1
+        most = self._most.get(frame.end)
+        if most is not None and self._received[frame.end] > most:
+            self.violate(
+                f"{frame.process} reads on in a pipe behind a frame whose length makes no sense. "
+                "What it takes for frames there need not be any: the pipe must be given up."
+            )
+
+
+def _other(end: str) -> str:
+    """Return the other end of a pipe."""
+    return end[:-1] + ("b" if end.endswith("a") else "a")
+
+
+PROPERTIES: tuple[type[Property], ...] = (BadIsRefused, BoundedQueues, NonsenseEndsAPipe)

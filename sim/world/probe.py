@@ -15,7 +15,9 @@ from magscope.runtime import MAX_FRAME_BYTES, current
 from magscope.utils import Message
 from sim.world.plan import Action
 
-BAD_MESSAGES = ("no message", "unpicklable", "oversized", "nameless", "unknown", "private")
+BAD_MESSAGES = (
+    "no message", "unpicklable", "brittle", "oversized", "nameless", "unknown", "private",
+)  # fmt: skip
 NEWEST_ROWS = 40
 
 
@@ -27,6 +29,21 @@ class Unpicklable:
 
     def __reduce__(self) -> Any:
         raise self._error("it can not be pickled")
+
+
+class Brittle:
+    """What can be sent, and comes apart when it is opened, for one of several reasons."""
+
+    def __init__(self, reason: int) -> None:
+        self._reason = reason
+
+    def __reduce__(self) -> Any:
+        return _come_apart, (self._reason,)
+
+
+def _come_apart(reason: int) -> None:
+    error = (ValueError, KeyError, ZeroDivisionError)[reason % 3]
+    raise error("an argument came apart as it was opened")
 
 
 class Probe(ManagerProcessBase):
@@ -132,6 +149,8 @@ class Probe(ManagerProcessBase):
             self.send_ipc((to, "hear"))  # type: ignore[arg-type]
         elif how == "unpicklable":
             self.send_ipc(Message(to, "hear", Unpicklable(len(to))))
+        elif how == "brittle":
+            self.send_ipc(Message(to, "hear", Brittle(len(to))))
         elif how == "oversized":
             self.send_ipc(Message(to, "hear", bytes(MAX_FRAME_BYTES + 1)))
         elif how == "nameless":

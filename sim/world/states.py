@@ -11,11 +11,15 @@ if TYPE_CHECKING:
 
 _NOTED = {"manager RUNNING": "running", "manager DRAINING": "quitting", "manager FAILED": "failed"}
 _SITES = {
-    "flag": "note.flag",
-    "worker": "note.flag",
-    "session": "note.state",
-    "manager": "note.state",
+    "flag": ("note.flag",),
+    "worker": ("note.flag",),
+    "session": ("note.state",),
+    "manager": ("note.state",),
+    "manager STARTING": ("process.enter",),
+    "manager QUITTING": ("value.set",),
+    "manager LEAVING": ("pipe.write", "wait"),
 }
+_GOODBYES = ("Squitting", "Sfailed")
 
 
 class StateWatch:
@@ -31,6 +35,7 @@ class StateWatch:
         self._reached = reached
         self._waiting: dict[Fault, int] = {}
         self._observed: set[str] = set()
+        self._gone: set[str] = set()
 
     def expect(self, fault: Fault) -> None:
         """Let a fault wait for its state."""
@@ -38,14 +43,10 @@ class StateWatch:
         if fault.state == "holds lock":
             self._machine.hooks.held = self._held
             return
-        site = _SITES[fault.state.partition(" ")[0]]
-        if fault.state == "manager STARTING":
-            site = "process.enter"
-        elif fault.state == "manager QUITTING":
-            site = "value.set"
-        if site not in self._observed:
-            self._observed.add(site)
-            self._machine.kernel.trace.observe(site, self._look)
+        for site in _SITES.get(fault.state) or _SITES[fault.state.partition(" ")[0]]:
+            if site not in self._observed:
+                self._observed.add(site)
+                self._machine.kernel.trace.observe(site, self._look)
 
     def clear(self) -> None:
         """Wait for nothing any more."""
@@ -82,6 +83,12 @@ class StateWatch:
             return step.process == fault.process and step.detail == _NOTED.get(fault.state)
         if step.process != fault.process:
             return False
+        if step.site == "pipe.write":
+            if step.detail.startswith(_GOODBYES):
+                self._gone.add(step.process)
+            return False
+        if step.site == "wait":
+            return fault.state == "manager LEAVING" and step.process in self._gone
         if step.site == "process.enter":
             return fault.state == "manager STARTING"
         return fault.state == "manager QUITTING" and step.object == self._quitting()

@@ -98,9 +98,10 @@ class Tampering:
     def _changed(self, fault: Fault, end: VirtualEndpoint, frame: bytes) -> list[bytes]:
         """Return what a frame becomes."""
         machine, stream = self._machine, end.outgoing
+        what = f"{fault.kind} {fault.part}" if isinstance(fault, Corrupt) else fault.kind
         machine.kernel.trace.add(
             machine.kernel.now_ns, "world", "pipe.tampered", end.name,
-            f"{fault.kind} {header(memoryview(frame))}".rstrip(),
+            f"{what} {header(memoryview(frame))}".rstrip(),
         )  # fmt: skip
         if isinstance(fault, PipeClosed):
             cut(end)

@@ -24,6 +24,7 @@ from sim.world.world import World
         (Crash(WORKER, state="worker tracking"), "FINISHED (stack 1, worker 1)"),
         (Crash(POOL, state="manager RUNNING"), "running"),
         (Crash("focus", state="manager DRAINING"), "quitting"),
+        (Crash("focus", state="manager LEAVING"), "quitting"),
         (Hang(RECORDER, state="session QUITTING", for_s=0.1), "the session ends"),
     ],
     ids=str,
@@ -187,3 +188,9 @@ def test_a_run_with_any_faults_is_the_same_every_time(rig):
         for _ in range(2)
     }
     assert len(hashes) == 1
+
+
+def test_s1_who_has_said_goodbye_and_hangs_is_killed(rig):
+    outcome = run(rig, Hang("focus", state="manager LEAVING"))
+    assert ended(outcome)["focus"] == "killed"
+    assert outcome.report.shutdown_s == pytest.approx(8.0, abs=0.1)

@@ -30,6 +30,7 @@ from magscope.recording.tables import TelemetryFile
 from magscope.report import ProcessReport
 from magscope.router import Router
 from magscope.runtime import current
+from magscope.runtime.framing import FramedEndpoint
 from magscope.scripting import ScriptManager
 from magscope.session import Session
 from magscope.shutdown import Shutdown
@@ -41,6 +42,7 @@ from magscope.workers import WorkerRoll
 from sim.faults import (
     CameraBlocks,
     CameraDrop,
+    Corrupt,
     Crash,
     DiskFull,
     FileGone,
@@ -670,6 +672,25 @@ def test_f3_a_batch_that_comes_late_and_is_saved_with_the_next_recording(broken)
     assert any("lie stacks of the recordings" in line for line in said), said
 
 
+def test_f3_a_batch_that_comes_late_and_begins_another_recording(broken):
+    def make(save_tracks):
+        def hasty(self, batch, recording):
+            if recording < self._recording:
+                self._follow(recording)
+            save_tracks(self, batch, recording)
+
+        return hasty
+
+    broken(RecordingManager, "save_tracks", make)
+    switches = [
+        Action(at_s, "Probe-1", "send", "ManagerProcessBase", "set_acquisition_dir_on", (True,))
+        for at_s in (0.2, 0.21, 0.31, 0.32, 0.41, 0.42)
+    ]
+    slow = {"tracker": "read_truth_slowly", "framerate_hz": 200, "stop_at_violation": False}
+    said = only("OnDisk", records=True, actions=switches, **slow)
+    assert any("begins no other one" in line for line in said), said
+
+
 def test_f2_a_full_disk_that_ends_the_recording_manager(broken):
     def make(_):
         def fatal(self, error):
@@ -1141,3 +1162,67 @@ def test_s7_a_motor_that_is_gone_and_not_closed(broken):
     ))  # fmt: skip
     faults = [MotorDisconnect("focus", state="session QUITTING", for_s=None)]
     assert "left focus open" in only("DevicesSafe", faults=faults, motors=FOCUS)[0]
+
+
+def test_r3_a_pipe_in_which_somebody_reads_on_behind_nonsense(broken):
+    def make(end_of_next):
+        def lenient(self):
+            if (end := end_of_next(self)) >= 0:
+                return end
+            self._incoming.clear()
+            return 0
+
+        return lenient
+
+    broken(FramedEndpoint, "_end_of_next", make)
+    faults = [Corrupt("Probe-1", hit=5, part="length")]
+    said = only("NonsenseEndsAPipe", faults=faults, actions=PINGS)
+    assert "behind a frame whose length makes no sense" in said[0]
+
+
+def test_b1_lost_frames_that_are_said_to_be_in_the_buffer(broken):
+    def make(account):
+        def hopeful(self, **options):
+            told = account(self, **options)
+            return replace(told, in_buffer=told.in_buffer + told.lost, lost=0)
+
+        return hopeful
+
+    broken(Ledger, "account", make)
+    said = only("Conservation", faults=[Crash("VideoWorker-1", site="call.task")])
+    assert "7 frames are in the buffer, where 2 were" in said[0]
+
+
+def test_s7_a_device_that_is_taken_for_there_because_it_was_looked_for(broken):
+    def make(look):
+        def hasty(self, connect):
+            is_due = self.is_down and self.due_in_s <= 0
+            if not (is_found := look(self, connect)) and is_due:
+                self._down_ns = None
+            return is_found
+
+        return hasty
+
+    broken(Link, "look", make)
+    faults = [MotorDisconnect("focus", at_s=0.1, for_s=None)]
+    motors = FOCUS.replace("driver", 'reconnect = "auto"\ndriver')
+    said = only("AwayIsNoFailure", faults=faults, motors=motors, for_s=2.5)
+    assert "and it had not come back" in said[0]
+
+
+def test_s7_a_device_that_is_missing_at_the_end(broken):
+    broken(Link, "conclude", lambda _: lambda _self: None)
+    faults = [MotorDisconnect("focus", at_s=0.1, for_s=None)]
+    motors = FOCUS.replace("driver", 'reconnect = "ask"\ndriver')
+    said = only("AwayIsNoFailure", faults=faults, motors=motors, for_s=1.5)
+    assert "focus ended without its device, and did not say so" in said[0]
+
+
+def test_c3_a_motor_that_was_stopped_and_is_said_to_have_arrived(broken):
+    broken(MotorManager, "stop_motor", lambda _: lambda self, motor: (
+        self._motor.stop(), setattr(self, "_next_ns", 0)
+    ))  # fmt: skip
+    steps = SCRIPT.partition("script(")[0] + "script('move_motor', 'focus', 4e4, wait=True)\n"
+    stops = [Action(0.2, "Probe-1", "send", "focus", "stop_motor", ("focus",))]
+    said = only("StoppedIsSaid", script=steps, actions=stops, motors=FOCUS)
+    assert "focus was stopped, and ScriptManager is told that it has arrived" in said[0]

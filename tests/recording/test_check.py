@@ -114,6 +114,24 @@ def test_f3_a_manifest_that_states_other_rows_than_there_are_is_told(recording):
     assert problem == f"F3: manifest.json states 160 rows of {path.name}, which has 200"
 
 
+def test_f3_a_manifest_that_states_other_rows_of_telemetry_is_told(recording):
+    path = only(recording, "Motor*.csv")
+    there = path.read_text().count("\n") - 1
+    files = (FileRecord("telemetry", path.name, there + 3),)
+    write_manifest(recording, replace(read_manifest(recording), files=files))
+    (problem,) = problems_of_recording(recording, 5 * ROWS)
+    assert problem == f"F3: manifest.json states {there + 3} rows of {path.name}, which has {there}"
+
+
+@pytest.mark.parametrize("name", ["batch_frame_start", "batch_record_start"])
+def test_f3_an_index_that_points_elsewhere_is_told(recording, name):
+    path = only(recording, "Tracking*.h5")
+    with h5py.File(path, "r+") as file:
+        file["tracking"][name][:] += 1
+    (problem,) = problems_of_recording(recording, 5 * ROWS)
+    assert problem == f"F3: {path.name} has an index whose batches do not follow on one another"
+
+
 def test_the_first_batch_of_a_recording_may_be_in_its_second_file(tmp_path, batches):
     since = batches.START_NS - 10**9
     with TracksFile(
