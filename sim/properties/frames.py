@@ -282,10 +282,27 @@ class NoTornFrame(StackWatch):
 
 
 class InOrder(StackWatch):
-    """B3: times and numbers rise within a stack, and stacks are taken in the frames' order."""
+    """B3: times and numbers rise within a stack, and stacks are taken in the frames' order.
+
+    A frame's number is higher than those of all before it, also after the camera was away.
+    """
 
     id = "B3"
     title = "frames and stacks are in order"
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world)
+        self._last = -1
+
+    def written(self, process: str, index: int, frame: Taken) -> None:
+        """Look at a frame's number."""
+        twice = any(isinstance(f, CameraDuplicate) for f in self.world.injector.struck)
+        if frame.number <= self._last and not twice:
+            self.violate(
+                f"Frame {index} has the number {frame.number}, and the one before it had "
+                f"{self._last}. A number stands for one frame, or its position can not be found."
+            )
+        self._last = frame.number
 
     def claimed(self, worker: str, claim: Claim, before: Claim | None) -> None:
         """Look at the order of the frames of a stack, and of the stacks."""

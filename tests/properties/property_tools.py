@@ -7,6 +7,7 @@ from sim.world.world import run_plan
 
 RIG = """[camera]
 driver = "sim.devices.truth:TruthCamera"
+{camera}
 options = {{ n_tethered = 1, framerate_hz = {framerate_hz} }}
 [motors]
 {motors}
@@ -42,12 +43,13 @@ def run(
     script="",
     mode="track",
     tracker="read_truth",
+    camera="",
     **options,
 ):
     """Run the rig for so long, and return the outcome."""
     rig = RIG.format(
         framerate_hz=framerate_hz, motors=motors, on=str(on).lower(), workers=workers, mode=mode,
-        tracker=tracker,
+        tracker=tracker, camera=camera,
     )  # fmt: skip
     workload = Workload(
         rig=rig, for_s=for_s, actions=tuple(actions), records=records, script=script

@@ -93,7 +93,13 @@ def test_p1_s2_the_trace_of_processes_of_the_operating_system_is_allowed(monkeyp
 
     monkeypatch.setattr(OsRuntime, "note", noted)
     text = RIG.format(
-        framerate_hz=100, motors="", on="true", workers=2, mode="track", tracker="read_truth"
+        framerate_hz=100,
+        motors="",
+        on="true",
+        workers=2,
+        mode="track",
+        tracker="read_truth",
+        camera="",
     )
     scope = MagScope(read_rig(text, Path.cwd() / "rig.toml"))
     scope.run_for_s = 20.0
