@@ -74,6 +74,25 @@ BUSY = {
         Action(0.3, "Probe-1", "quit"),
     ],
 }
+# Recording is begun anew, again and again, while stacks of earlier recordings are still out.
+LATE = {
+    "records": True,
+    "tracker": "read_truth_slowly",
+    "framerate_hz": 200,
+    "stop_at_violation": False,
+    "actions": [
+        Action(at_s, "Probe-1", "send", "ManagerProcessBase", "set_acquisition_dir_on", (True,))
+        for at_s in (0.2, 0.21, 0.31, 0.32, 0.41, 0.42)
+    ],
+}
+
+
+def gone(reconnect):
+    """Return a motor that goes away, and is to be reconnected in this way."""
+    return {
+        "motors": FOCUS.replace("driver", f'reconnect = "{reconnect}"\ndriver'),
+        "faults": [MotorDisconnect("focus", at_s=0.3, for_s=None)],
+    }
 
 
 @pytest.fixture
@@ -665,12 +684,7 @@ def test_f3_a_batch_that_comes_late_and_is_saved_with_the_next_recording(broken)
         return mixing
 
     broken(RecordingManager, "save_tracks", make)
-    switches = [
-        Action(at_s, "Probe-1", "send", "ManagerProcessBase", "set_acquisition_dir_on", (True,))
-        for at_s in (0.2, 0.21, 0.31, 0.32, 0.41, 0.42)
-    ]
-    slow = {"tracker": "read_truth_slowly", "framerate_hz": 200, "stop_at_violation": False}
-    said = only("OnDisk", records=True, actions=switches, **slow)
+    said = only("OnDisk", **LATE)
     assert any("lie stacks of the recordings" in line for line in said), said
 
 
@@ -684,12 +698,7 @@ def test_f3_a_batch_that_comes_late_and_begins_another_recording(broken):
         return hasty
 
     broken(RecordingManager, "save_tracks", make)
-    switches = [
-        Action(at_s, "Probe-1", "send", "ManagerProcessBase", "set_acquisition_dir_on", (True,))
-        for at_s in (0.2, 0.21, 0.31, 0.32, 0.41, 0.42)
-    ]
-    slow = {"tracker": "read_truth_slowly", "framerate_hz": 200, "stop_at_violation": False}
-    said = only("OnDisk", records=True, actions=switches, **slow)
+    said = only("OnDisk", **LATE)
     assert any("begins no other one" in line for line in said), said
 
 
@@ -1057,9 +1066,7 @@ def test_c1_a_motor_that_goes_while_a_script_waits_for_it(broken):
         None if problem else arrive(self)
     ))  # fmt: skip
     steps = SCRIPT.partition("script(")[0] + "script('move_motor', 'focus', 4e4, wait=True)\n"
-    faults = [MotorDisconnect("focus", at_s=0.3, for_s=None)]
-    motors = FOCUS.replace("driver", 'reconnect = "ask"\ndriver')
-    said = only("StepsInOrder", script=steps, for_s=3.5, faults=faults, motors=motors)
+    said = only("StepsInOrder", script=steps, for_s=3.5, **gone("ask"))
     assert "to say that move_motor" in said[0]
 
 
@@ -1152,9 +1159,7 @@ def test_s7_a_device_that_ends_its_manager_as_it_comes_back(broken):
         return gives_up
 
     broken(Link, "_put_off", make)
-    faults = [MotorDisconnect("focus", at_s=0.3, for_s=None)]
-    motors = FOCUS.replace("driver", 'reconnect = "auto"\ndriver')
-    said = only("AwayIsNoFailure", faults=faults, motors=motors, for_s=2.5)
+    said = only("AwayIsNoFailure", **gone("auto"), for_s=2.5)
     assert "failed while its device was away" in said[0]
 
 
@@ -1206,17 +1211,13 @@ def test_s7_a_device_that_is_taken_for_there_because_it_was_looked_for(broken):
         return hasty
 
     broken(Link, "look", make)
-    faults = [MotorDisconnect("focus", at_s=0.1, for_s=None)]
-    motors = FOCUS.replace("driver", 'reconnect = "auto"\ndriver')
-    said = only("AwayIsNoFailure", faults=faults, motors=motors, for_s=2.5)
+    said = only("AwayIsNoFailure", **gone("auto"), for_s=2.5)
     assert "and it had not come back" in said[0]
 
 
 def test_s7_a_device_that_is_missing_at_the_end(broken):
     broken(Link, "conclude", lambda _: lambda _self: None)
-    faults = [MotorDisconnect("focus", at_s=0.1, for_s=None)]
-    motors = FOCUS.replace("driver", 'reconnect = "ask"\ndriver')
-    said = only("AwayIsNoFailure", faults=faults, motors=motors, for_s=1.5)
+    said = only("AwayIsNoFailure", **gone("ask"), for_s=1.5)
     assert "focus ended without its device, and did not say so" in said[0]
 
 
