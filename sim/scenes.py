@@ -19,6 +19,7 @@ from sim.faults import (
     DiskFull,
     DiskReadOnly,
     Fault,
+    FileGone,
     Hang,
     MotorBlocks,
     MotorDisconnect,
@@ -273,14 +274,16 @@ def _gone_at_the_end(bits: Chance, stage: Stage) -> Scene:
 
 def _camera_goes_away(bits: Chance, gone_s: float, for_s: float) -> Scene:
     """The camera goes; when it is back it goes again, or does not answer."""
+    how = bits.below(4)
+    if how < 2:  # twice, and so both soon
+        gone_s, for_s = round(gone_s / 2, 3), 0.1
     back_s = round(gone_s + for_s, 3)
     looks = [Action(round(back_s + 0.05, 3), "Probe-1", "send", CAMERA, "reconnect_camera")]
     faults: list[Fault] = [CameraDisconnect(CAMERA, at_s=gone_s, for_s=for_s)]
-    how = bits.below(4)
     if how < 2:
-        again_s = round(back_s + _one_of(bits, (0.2, 1.2)), 3)
-        faults.append(CameraDisconnect(CAMERA, at_s=again_s, for_s=0.2))
-        again_s = round(again_s + 0.3, 3)
+        again_s = round(back_s + _one_of(bits, (0.2, 0.2, 1.2)), 3)
+        faults.append(CameraDisconnect(CAMERA, at_s=again_s, for_s=0.1))
+        again_s = round(again_s + 0.15, 3)
         looks.append(Action(again_s, "Probe-1", "send", CAMERA, "reconnect_camera"))
     elif how == 2:
         faults.append(CameraTimeout(CAMERA, at_s=back_s))
@@ -412,6 +415,16 @@ def _disk_gives_out(bits: Chance, stage: Stage) -> Scene:
     return Scene(tuple(actions), (gives_out,))
 
 
+def _file_is_deleted(bits: Chance, stage: Stage) -> Scene:
+    """Somebody deletes a file that is being written, and recording is switched on again, or not."""
+    at_s = _below_s(bits, stage.for_s * 0.8)
+    who = _one_of(bits, (RECORDER, RECORDER, RECORDER, *stage.workers))
+    again = Action(
+        round(at_s + 0.1, 3), "Probe-1", "send", _EVERYBODY, "set_acquisition_dir_on", (True,)
+    )
+    return Scene((again,) if bits.below(2) else (), (FileGone(who, at_s=at_s),))
+
+
 def _with_script(bits: Chance, stage: Stage) -> Scene:
     """A script is paused, goes on, is started again."""
     actions = []
@@ -432,7 +445,7 @@ _SCENES: tuple[Callable[[Chance, Stage], Scene], ...] = (
 )  # fmt: skip
 _RECORDED: tuple[Callable[[Chance, Stage], Scene], ...] = (
     _switched_meanwhile, _switched_meanwhile, _killed_while_it_writes, _killed_while_it_writes,
-    _disk_gives_out, _disk_gives_out,
+    _disk_gives_out, _disk_gives_out, _file_is_deleted,
 )  # fmt: skip
 _SWITCHES: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("set_acquisition_dir_on", (False, True)),
