@@ -3,7 +3,6 @@
 import atexit
 import itertools
 import multiprocessing
-import multiprocessing.util
 import os
 import signal
 import sys
@@ -259,10 +258,10 @@ class OsRuntime(Runtime):
         self._waker.listen()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, self._requests.handler())
-        # At its end a process waits for its children, and from Python 3.13 on what is raised there
-        # goes nowhere: who is told to terminate by then, whose work is done, leaves at once.
-        leave = (signal.SIGTERM, _leave_at_once)
-        multiprocessing.util.Finalize(None, signal.signal, args=leave, exitpriority=0)
+
+    def leave(self) -> None:
+        """Have done, in a process that has settled in: a request to terminate ends it at once."""
+        signal.signal(signal.SIGTERM, _leave_at_once)
 
     @contextmanager
     def loading(self) -> Iterator[None]:

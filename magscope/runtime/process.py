@@ -60,6 +60,21 @@ class RuntimeProcess(multiprocessing.Process):
 
         current().start(self)
 
+    def _bootstrap(self, parent_sentinel: int | None = None) -> int:
+        """Do its work, in its own process, and return the exit code.
+
+        What is raised after that, while `multiprocessing` tidies up, would count as a failure: who
+        is told to terminate by then, whose work is done, leaves.
+        """
+        from magscope.runtime import machine
+
+        try:
+            code = super()._bootstrap(parent_sentinel)  # type: ignore[misc]
+        except SystemExit as told:
+            code = told.code
+        machine().leave()
+        return code
+
     def is_alive(self) -> bool:
         """Whether it still runs."""
         return super().is_alive() if self.control is None else self.control.is_alive()

@@ -4,13 +4,14 @@ One that comes in the instant before the call is like that, and so is one that a
 the latter can be had at will.
 """
 
+import multiprocessing.util
 import signal
 import threading
 from collections.abc import Callable
 
 import psutil
 import pytest
-from core_tools import Child, until
+from core_tools import Child, hang, until
 
 from magscope.runtime import current, machine
 from magscope.runtime.base import Bell
@@ -43,6 +44,26 @@ def test_a_request_to_terminate_that_interrupts_no_system_call_is_heard(task):
         assert machine().wait([waits], timeout_s=20)
         until(lambda: psutil.Process(child.pid).status() == psutil.STATUS_SLEEPING)
         now.ring()
+        child.join(20)
+        assert child.exitcode == 143
+    finally:
+        child.kill()
+        child.join()
+
+
+def be_long_in_ending(waits: Bell) -> None:
+    multiprocessing.util._flush_std_streams = hang  # the last thing that is done
+    waits.ring()
+
+
+def test_a_request_to_terminate_that_comes_when_the_work_is_done_is_heard():
+    waits = machine().bell()
+    child = Child(be_long_in_ending, waits)
+    child.start()
+    try:
+        assert machine().wait([waits], timeout_s=20)
+        until(lambda: psutil.Process(child.pid).status() == psutil.STATUS_SLEEPING)
+        child.terminate()
         child.join(20)
         assert child.exitcode == 143
     finally:
