@@ -257,7 +257,7 @@ class DiskStopsRecordingOnly(Property):
         self._board = Board(world)
         self._switches: dict[tuple[str, int], bool] = {}
         self._on_ns: int | None = None
-        self._has_stopped = False
+        self._has_stopped = self._is_switched = False
 
     def frame(self, frame: FrameSeen) -> None:
         """See a request to switch recording on or off come in."""
@@ -276,21 +276,26 @@ class DiskStopsRecordingOnly(Property):
         elif step.site == "process.end":
             self._ends(step)
         elif step.site == "note.error":
-            self._has_stopped = self._has_stopped or step.detail.startswith("recording stopped")
+            # One that stops as another is switched on is followed by that.
+            is_last = step.detail.startswith("recording stopped") and not self._is_switched
+            self._has_stopped = self._has_stopped or is_last
         elif step.site == "note.message":
             meth, number, sender = called(step.detail)
-            if meth.startswith("set_acquisition_dir"):
+            self._is_switched = meth.startswith("set_acquisition_dir")
+            if self._is_switched:
                 self._has_stopped = False
             if meth == "set_acquisition_dir_on":
                 is_on = self._switches.get((sender, number), False)
                 self._on_ns = step.t_ns if is_on and self.world.record is not None else None
             elif meth in ("set_acquisition_dir", "quit"):
                 self._on_ns = None
-        elif self._has_stopped:
-            self._has_stopped = False
-            self._is_off()
-        elif self._on_ns is not None:
-            self._is_on_again()
+        else:  # it waits
+            self._is_switched = False
+            if self._has_stopped:
+                self._has_stopped = False
+                self._is_off()
+            elif self._on_ns is not None:
+                self._is_on_again()
 
     def _ends(self, step: Step) -> None:
         its = [f for f in self.world.injector.struck if f.process == RECORDER]
