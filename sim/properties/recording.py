@@ -278,7 +278,8 @@ class DiskStopsRecordingOnly(Property):
         elif step.site == "note.error":
             # One that stops as another is switched on is followed by that.
             is_last = step.detail.startswith("recording stopped") and not self._is_switched
-            self._has_stopped = self._has_stopped or is_last
+            if is_last:
+                self._has_stopped, self._on_ns = True, None
         elif step.site == "note.message":
             meth, number, sender = called(step.detail)
             self._is_switched = meth.startswith("set_acquisition_dir")

@@ -133,7 +133,10 @@ def test_acquisition_that_is_off_in_the_rig_file_processes_nothing(live):
 def test_b1_frames_that_nobody_takes_are_purged_and_counted(live):
     def story(system):
         yield "tracks", lambda now: now.tracks_rows > 0
-        system.signal("VideoProcessorManager", signal.SIGSTOP)
+        system.send("ManagerProcessBase", "set_acquisition_on", False)
+        yield "nothing under way", has_nothing_to_do
+        system.signal("VideoProcessorManager", signal.SIGSTOP)  # without the flag's lock in hand
+        system.send("ManagerProcessBase", "set_acquisition_on", True)
         yield "purged frames", lambda now: now.frames.purged > 0
         assert system.now.frames.balances, f"B1: {system.now.frames}"
         processed = system.now.frames.processed
