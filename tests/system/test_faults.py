@@ -109,9 +109,10 @@ def test_s1_s3_s5_a_stopped_manager_is_killed_within_the_bound(live, tmp_path, n
 def test_s1_a_stopped_manager_is_killed_within_ten_seconds_from_the_command_line(magscope_run):
     running = magscope_run("--for", 1, "--json", rig=RIG)
     running.until_up()
-    started = wait_until(running.children, "processes")
-    # The script manager is the last, and has no lock that others wait for.
-    running.process.children()[-1].suspend()
+    managers = running.process.children
+    wait_until(lambda: len(managers()) == 9, "six managers and those of three motors")
+    started = running.children()
+    managers()[-1].suspend()  # the script manager's, which has no lock that others wait for
     ended = running.end()
     assert ended.code == 1
     report = ended.report
