@@ -3,6 +3,7 @@
 `step_world.py` beside this tries every single operation.
 """
 
+import gc
 from pathlib import Path
 
 import h5py
@@ -21,6 +22,7 @@ def one_of_each_kind(operations):
 
 
 def open_descriptors():
+    gc.collect()  # what earlier tests have left is closed only when it is collected
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
@@ -76,7 +78,7 @@ def test_f1_f3_a_kill_at_an_operation_on_a_file_leaves_what_was_reported(
         for line in world_recording.wrong_after_kill(operation)
     }
     assert wrong == set()
-    assert open_descriptors() == before, "a killed process keeps files open"
+    assert open_descriptors() <= before, "a killed process keeps files open"
 
 
 @pytest.mark.parametrize("process", ["RecordingManager", "VideoWorker-1", "MagScope"])
