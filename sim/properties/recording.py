@@ -31,7 +31,7 @@ from sim.world.trace import Step
 if TYPE_CHECKING:
     from sim.world.world import World
 
-RESUMED_S = 0.2
+RESUMED_S = 0.5
 _IS_RECORDING, _ROWS_SAVED = 1, 2
 _MUST_BE_TOLD = ("open", "space", "write", "flush", "fsync")
 _NOTICED_AFTER = 2  # appends: a table looks for its file after it has asked for room
